@@ -1,0 +1,16 @@
+# Every package the project uses, by Debian's names. LibTorch 2.x is taken
+# instead of Debian's 1.13 where CMAKE_PREFIX_PATH names it.
+find_package(Threads REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(fmt REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(PNG REQUIRED)
+find_package(JPEG REQUIRED)
+set(HDF5_PREFER_PARALLEL OFF)
+find_package(HDF5 REQUIRED COMPONENTS C)
+find_package(Torch REQUIRED)
+message(STATUS "LibTorch ${Torch_VERSION}")
