@@ -29,8 +29,12 @@ void install_handlers() {
   std::signal(SIGPIPE, SIG_IGN);  // a closed pipe is a failed write, not a death
 }
 
-void request(int signal) { g_signal = signal; }
-int requested() { return g_signal; }
+void request(int signal) {
+  g_signal = signal;
+}
+int requested() {
+  return g_signal;
+}
 
 void throw_if_requested() {
   if (g_signal != 0) throw Cancelled(g_signal);

@@ -5,6 +5,8 @@
 
 namespace cachectl {
 
-std::string errno_text() { return std::generic_category().message(errno); }
+std::string errno_text() {
+  return std::generic_category().message(errno);
+}
 
 }  // namespace cachectl

@@ -34,7 +34,8 @@ Sha256& Sha256::update(std::string_view text) {
 
 Sha256& Sha256::update(std::uint64_t value) {
   std::array<unsigned char, 8> little_endian;
-  for (std::size_t i = 0; i < 8; ++i) little_endian[i] = static_cast<unsigned char>(value >> (8 * i));
+  for (std::size_t i = 0; i < 8; ++i)
+    little_endian[i] = static_cast<unsigned char>(value >> (8 * i));
   return update(little_endian.data(), little_endian.size());
 }
 
@@ -52,7 +53,8 @@ std::string sha256_of_file(const std::filesystem::path& path) {
   if (!file) fail(ExitCode::kCannotOpen, "{}: cannot open: {}", path.string(), errno_text());
   Sha256 hash;
   std::vector<char> buffer(1 << 20);
-  while (file.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) || file.gcount() > 0) {
+  while (file.read(buffer.data(), static_cast<std::streamsize>(buffer.size())) ||
+         file.gcount() > 0) {
     hash.update(buffer.data(), static_cast<std::size_t>(file.gcount()));
   }
   if (file.bad()) fail(ExitCode::kCannotOpen, "{}: cannot read: {}", path.string(), errno_text());

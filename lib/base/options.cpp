@@ -20,7 +20,9 @@ std::string flag_of(const std::string& name) {
   return flag;
 }
 
-std::string shown(double value) { return fmt::format("{:g}", value); }
+std::string shown(double value) {
+  return fmt::format("{:g}", value);
+}
 
 struct Parser {
   const Option& option;
@@ -172,7 +174,7 @@ std::vector<std::string> Option::words() const {
 std::string Option::type_name() const {
   if (!allowed.empty()) return text::join(allowed, "|");
   if (role != OptionRole::kValue) return "FILE";
-  static constexpr const char* kNames[] = {"",         "INT",       "FLOAT",    "TEXT",
+  static constexpr const char* kNames[] = {"",        "INT",       "FLOAT",    "TEXT",
                                            "INT,...", "FLOAT,...", "TEXT,...", "NAME=TEXT"};
   return kNames[target.index()];
 }

@@ -13,9 +13,9 @@
 // all made. Precedence: the struct's defaults, then YAML, then flags.
 namespace cachectl {
 
-using OptionTarget =
-    std::variant<bool*, std::int64_t*, double*, std::string*, std::vector<std::int64_t>*,
-                 std::vector<double>*, std::vector<std::string>*, std::map<std::string, std::string>*>;
+using OptionTarget = std::variant<bool*, std::int64_t*, double*, std::string*,
+                                  std::vector<std::int64_t>*, std::vector<double>*,
+                                  std::vector<std::string>*, std::map<std::string, std::string>*>;
 
 enum class OptionRole { kValue, kInput, kOutput };
 
@@ -35,8 +35,8 @@ class Option {
   Option& range(double from, double to);
   Option& choices(std::vector<std::string> names);
   Option& required();
-  Option& positional();      // taken without its flag's name
-  Option& only_in_yaml();    // no flag
+  Option& positional();    // taken without its flag's name
+  Option& only_in_yaml();  // no flag
   Option& named(std::string other_flag);
 
   // Parses, checks and stores. Lists take several words or one with commas; a
@@ -75,11 +75,11 @@ struct CommonOptions {
   std::string command;  // the command line, for provenance
   std::string effective_config;
 
-  std::string config;           // YAML file
-  std::string data_root;        // where relative data and backbone paths start; "": the working folder
+  std::string config;     // YAML file
+  std::string data_root;  // where relative data and backbone paths start; "": the working folder
   std::int64_t seed = 1;
-  std::int64_t threads = 0;     // 0: all cores
-  std::string device = "cpu";   // cpu, cuda, cuda:N
+  std::int64_t threads = 0;    // 0: all cores
+  std::string device = "cpu";  // cpu, cuda, cuda:N
   std::string log_level = "info";
   bool json = false;
   bool no_provenance = false;

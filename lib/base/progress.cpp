@@ -26,7 +26,9 @@ void clear_line() {
 Progress::Progress(std::string label, std::int64_t total, std::string unit)
     : label_(std::move(label)), unit_(std::move(unit)), total_(total) {}
 
-Progress::~Progress() { progress_detail::clear_line(); }
+Progress::~Progress() {
+  progress_detail::clear_line();
+}
 
 void Progress::advance(std::int64_t count) {
   const std::lock_guard lock(mutex_);

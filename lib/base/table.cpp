@@ -10,13 +10,14 @@ namespace {
 
 // Characters, not bytes: UTF-8's continuation bytes take no place.
 std::size_t width_of(const std::string& cell) {
-  return static_cast<std::size_t>(std::count_if(
-      cell.begin(), cell.end(), [](unsigned char c) { return (c & 0xC0) != 0x80; }));
+  return static_cast<std::size_t>(
+      std::count_if(cell.begin(), cell.end(), [](unsigned char c) { return (c & 0xC0) != 0x80; }));
 }
 
 bool starts_like_number(const std::string& cell) {
   if (cell.empty() || cell == "-") return true;
-  const auto first = static_cast<unsigned char>(cell[0] == '-' || cell[0] == '+' ? cell[1] : cell[0]);
+  const auto first =
+      static_cast<unsigned char>(cell[0] == '-' || cell[0] == '+' ? cell[1] : cell[0]);
   return std::isdigit(first) != 0;
 }
 

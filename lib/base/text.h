@@ -7,9 +7,9 @@
 
 namespace cachectl::text {
 
-std::string bytes(double count);        // "1.5 GiB"
-std::string count(double value);        // "125.5 M": metric prefix, for FLOPs and parameters
-std::string duration(double seconds);   // "1 h 12 min", "4.2 s", "310 ms"
+std::string bytes(double count);       // "1.5 GiB"
+std::string count(double value);       // "125.5 M": metric prefix, for FLOPs and parameters
+std::string duration(double seconds);  // "1 h 12 min", "4.2 s", "310 ms"
 std::string significant(double value, int digits);
 std::string join(const std::vector<std::string>& parts, std::string_view separator);
 std::string shape(const std::vector<std::int64_t>& sizes);  // "16x32x32"; "scalar" when empty

@@ -1,0 +1,266 @@
+#include "io/artifact.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cerrno>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "base/text.h"
+
+namespace cachectl::io {
+namespace {
+
+constexpr const char* kMagic = "cachectl";
+constexpr std::array kHeaderAttributes = {"magic",    "kind",    "format_version",
+                                          "producer", "command", "config",
+                                          "seed",     "created", "content_hash"};
+constexpr const char* kProvenance = "provenance";
+constexpr std::int64_t kBlockBytes = 8 << 20;
+
+bool is_header(const std::string& attribute) {
+  return std::find(kHeaderAttributes.begin(), kHeaderAttributes.end(), attribute) !=
+         kHeaderAttributes.end();
+}
+
+template <class Consume>
+void for_each_block(const Dataset& data, Consume consume) {
+  const auto row_bytes = data.row_values() * static_cast<std::int64_t>(size_of(data.dtype()));
+  const std::int64_t step =
+      std::max<std::int64_t>(1, kBlockBytes / std::max<std::int64_t>(1, row_bytes));
+  std::vector<char> block(static_cast<std::size_t>(step * row_bytes));
+  for (std::int64_t first = 0; first < data.rows(); first += step) {
+    const std::int64_t count = std::min(step, data.rows() - first);
+    data.read_rows(first, count, block.data());
+    consume(block.data(), static_cast<std::size_t>(count * row_bytes));
+  }
+}
+
+void hash_attributes(const Object& object, bool root, Sha256& hash) {
+  for (const auto& name : object.attributes()) {
+    if (root && is_header(name)) continue;
+    hash.update(name).update(object.attribute_text(name));
+  }
+}
+
+void hash_group(const Group& group, bool root, Sha256& hash) {
+  hash_attributes(group, root, hash);
+  for (const auto& name : group.children()) {
+    if (root && name == kProvenance) continue;
+    hash.update(name);
+    if (group.is_group(name)) {
+      hash.update("{");
+      hash_group(group.group(name), false, hash);
+      hash.update("}");
+      continue;
+    }
+    const Dataset data = group.dataset(name);
+    hash_attributes(data, false, hash);
+    for (const auto size : data.shape()) hash.update(static_cast<std::uint64_t>(size));
+    if (data.is_text()) {
+      for (const auto& text : group.read_texts(name)) hash.update(text);
+      continue;
+    }
+    hash.update(name_of(data.dtype()));
+    if (data.has_attribute("digest")) continue;  // counted with the attributes
+    for_each_block(data, [&](const char* bytes, std::size_t size) { hash.update(bytes, size); });
+  }
+}
+
+void verify_digests(const Group& group) {
+  for (const auto& name : group.children()) {
+    if (group.is_group(name)) {
+      verify_digests(group.group(name));
+      continue;
+    }
+    const Dataset data = group.dataset(name);
+    if (data.is_text() || !data.has_attribute("digest")) continue;
+    Sha256 hash;
+    for_each_block(data, [&](const char* bytes, std::size_t size) { hash.update(bytes, size); });
+    if (hash.hex() != data.text("digest")) {
+      fail(ExitCode::kCorrupt, "{}: its values differ from their recorded digest", data.where());
+    }
+  }
+}
+
+void write_header(Group& root, Provenance& provenance) {
+  provenance.content_hash = content_hash(root);
+  root.set("magic", kMagic);
+  root.set("kind", provenance.kind);
+  root.set("format_version", provenance.format_version);
+  root.set("producer", provenance.producer);
+  // The full texts are in /provenance; an attribute holds at most 64 KiB.
+  constexpr std::size_t kLongest = 16384;
+  root.set("command", std::string_view(provenance.command).substr(0, kLongest));
+  root.set("config", std::string_view(provenance.config).substr(0, kLongest));
+  root.set("seed", provenance.seed);
+  root.set("created", provenance.created);
+  root.set("content_hash", provenance.content_hash);
+  root.write_text(kProvenance, provenance.json());
+}
+
+void rename_into_place(const std::filesystem::path& from, const std::filesystem::path& to) {
+  sync_to_disk(from);
+  std::error_code error;
+  std::filesystem::rename(from, to, error);
+  if (error) {
+    fail(ExitCode::kCannotOpen, "{}: cannot rename {} to it: {}", to.string(), from.string(),
+         error.message());
+  }
+  const auto folder = to.parent_path();
+  sync_to_disk(folder.empty() ? "." : folder);
+}
+
+std::filesystem::path temporary_sibling(const std::filesystem::path& path) {
+  return path.parent_path() / ("." + path.filename().string() + ".tmp-" + std::to_string(getpid()));
+}
+
+}  // namespace
+
+const std::vector<Format>& formats() {
+  // In the order of the chain.
+  static const std::vector<Format> all = {
+      {"profile", "what each layer of a backbone costs", 1, 1},
+      {"medial", "activations and output distributions of inference data", 1, 1},
+      {"labels", "the true classes of samples, for evaluation alone", 1, 1},
+      {"study", "architectures tried for each layer", 1, 1},
+      {"caches", "trained cache models, calibrated or not", 1, 1},
+      {"plan", "cache models, thresholds and certificate: what deployment needs", 1, 1},
+      {"report", "measurements of a cache-enabled model", 1, 1},
+      {"checkpoint", "a training run that can go on", 1, 1},
+  };
+  return all;
+}
+
+const Format& format_of(const std::string& kind) {
+  for (const auto& format : formats()) {
+    if (format.kind == kind) return format;
+  }
+  std::vector<std::string> known;
+  for (const auto& format : formats()) known.push_back(format.kind);
+  fail(ExitCode::kCorrupt, "kind '{}' is none that cachectl knows ({})", kind,
+       text::join(known, ", "));
+}
+
+std::string content_hash(const Group& root) {
+  Sha256 hash;
+  hash_group(root, true, hash);
+  return hash.hex();
+}
+
+void verify_contents(const Group& root, const std::string& recorded_hash) {
+  verify_digests(root);
+  if (content_hash(root) != recorded_hash) {
+    fail(ExitCode::kCorrupt, "{}: its contents differ from the recorded content hash",
+         root.where());
+  }
+}
+
+void sync_to_disk(const std::filesystem::path& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY);
+  if (descriptor < 0) {
+    fail(ExitCode::kCannotOpen, "{}: cannot open to sync: {}", path.string(), errno_text());
+  }
+  const int status = ::fsync(descriptor);
+  const int error = errno;
+  ::close(descriptor);
+  if (status != 0 && error != EINVAL) {  // EINVAL: a file system without fsync for this
+    errno = error;
+    fail(ExitCode::kCannotOpen, "{}: cannot sync to disk: {}", path.string(), errno_text());
+  }
+}
+
+void require_writable(const std::filesystem::path& path, bool force) {
+  std::error_code error;
+  if (std::filesystem::is_directory(path, error)) {
+    fail(ExitCode::kCannotOpen, "{}: is a folder, expected a file name", path.string());
+  }
+  if (!force && std::filesystem::exists(path, error)) {
+    fail(ExitCode::kCannotOpen, "{}: exists; give another name, or --force to overwrite it",
+         path.string());
+  }
+  const auto folder = path.parent_path().empty() ? std::filesystem::path(".") : path.parent_path();
+  if (!std::filesystem::is_directory(folder, error)) {
+    fail(ExitCode::kCannotOpen, "{}: the folder {} does not exist", path.string(), folder.string());
+  }
+  if (::access(folder.c_str(), W_OK) != 0) {
+    fail(ExitCode::kCannotOpen, "{}: cannot write into {}: {}", path.string(), folder.string(),
+         errno_text());
+  }
+}
+
+std::filesystem::path partial_path(const std::filesystem::path& out) {
+  return out.string() + ".partial";
+}
+
+ArtifactWriter::ArtifactWriter(std::filesystem::path path, std::string kind,
+                               const CommonOptions& common)
+    : path_(std::move(path)),
+      temporary_(temporary_sibling(path_)),
+      provenance_(provenance_of(kind, common)),
+      file_(File::create(temporary_)) {}
+
+ArtifactWriter::~ArtifactWriter() {
+  if (committed_) return;
+  std::error_code ignored;
+  std::filesystem::remove(temporary_, ignored);
+}
+
+void ArtifactWriter::add_input(const std::string& role, const Provenance& made_from) {
+  provenance_.inputs[role] = made_from;
+}
+
+Provenance ArtifactWriter::commit() {
+  assert(!committed_);
+  write_header(file_.root(), provenance_);
+  file_.close();
+  rename_into_place(temporary_, path_);
+  committed_ = true;
+  return provenance_;
+}
+
+Provenance commit_partial(File file, const std::filesystem::path& final_path,
+                          Provenance provenance) {
+  const auto grown = file.path();
+  write_header(file.root(), provenance);
+  file.close();
+  rename_into_place(grown, final_path);
+  return provenance;
+}
+
+ArtifactReader::ArtifactReader(const std::filesystem::path& path, const std::string& kind)
+    : file_(File::open(path)) {
+  const Group& root = file_.root();
+  const std::string name = path.string();
+  if (!root.has_attribute("magic") || root.text("magic") != kMagic) {
+    fail(ExitCode::kCorrupt, "{}: is an HDF5 file, but not one of cachectl's", name);
+  }
+  const std::string found = root.text("kind");
+  if (!kind.empty() && found != kind) {
+    fail(ExitCode::kIncompatible, "{}: is a {} file ({}), expected a {} file ({})", name, found,
+         format_of(found).says, kind, format_of(kind).says);
+  }
+  const Format& format = format_of(found);
+  const std::int64_t version = root.integer("format_version");
+  if (version > format.latest) {
+    fail(ExitCode::kIncompatible,
+         "{}: its format is version {}, this cachectl reads {} files up to version {}; use the "
+         "cachectl that made it, or a newer one",
+         name, version, found, format.latest);
+  }
+  if (version < format.oldest) {
+    fail(ExitCode::kIncompatible,
+         "{}: its format is version {}, this cachectl reads {} files from version {}; make it anew",
+         name, version, found, format.oldest);
+  }
+  provenance_ = Provenance::from_json(root.read_text(kProvenance), name + ": /provenance");
+  if (provenance_.kind != found || provenance_.content_hash != root.text("content_hash")) {
+    fail(ExitCode::kCorrupt, "{}: its header and its /provenance contradict each other", name);
+  }
+}
+
+}  // namespace cachectl::io
