@@ -1,0 +1,62 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/options.h"
+#include "io/artifact.h"
+
+// kind "caches": trained cache models, one per layer; cachectl-calibrate adds to each
+// its temperature and its answers on the validation part.
+namespace cachectl::artifact {
+
+struct CurvePoint {
+  std::int64_t epoch = 0;
+  double train_loss = 0, validation_loss = 0, validation_agreement = 0;
+};
+
+// Filled by calibration; empty temperature-less before.
+struct Calibration {
+  double temperature = 1;
+  double ece_before = 0, ece_after = 0;
+  // Per validation sample, in the order of the medial file's validation rows: the
+  // predicted class and its calibrated confidence.
+  std::vector<std::int32_t> predictions;
+  std::vector<float> confidences;
+};
+
+struct TrainedCache {
+  std::string layer;                      // the candidate it reads
+  std::vector<std::int64_t> input_shape;  // of one activation
+  std::string architecture;  // "conv3x3/2-64, pool2, fc128": model::Architecture's text
+  double flops = 0;          // C1, per sample
+  std::int64_t parameters = 0, weight_bytes = 0;
+  std::map<std::string, at::Tensor> weights;  // float32, by parameter name
+  std::vector<CurvePoint> curve;
+  double validation_agreement = 0;
+  // A few activations and the logits they gave when written; replayed at load.
+  at::Tensor sample_inputs, sample_logits;
+  bool calibrated = false;
+  Calibration calibration;
+};
+
+struct Caches {
+  std::int64_t classes = 0;
+  std::vector<TrainedCache> caches;  // in order of depth
+  // The validation part they were calibrated on (calibrated files only): ids and the
+  // backbone's class of each sample.
+  std::vector<std::uint64_t> validation_ids;
+  std::vector<std::int32_t> backbone_classes;
+  std::string train_ids_hash, validation_ids_hash;  // what earlier stages consumed
+  io::Provenance provenance;                        // filled on reading
+};
+
+void write_caches(const std::string& path, const Caches& caches, const CommonOptions& common,
+                  const std::map<std::string, io::Provenance>& inputs);
+Caches read_caches(const std::string& path);  // replays the samples
+
+}  // namespace cachectl::artifact
