@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "decision/cost.h"
+#include "decision/curve.h"
+#include "decision/records.h"
+
+// The subset of cache models that saves the most, exactly.
+namespace cachectl::select {
+
+// What subsets are allowed. Lists are by candidate; empty means none / all zero.
+struct Limits {
+  std::size_t max_exits = std::numeric_limits<std::size_t>::max();
+  double max_bytes = std::numeric_limits<double>::infinity();
+  std::vector<double> bytes;  // of each cache model
+  std::vector<bool> required, forbidden;
+
+  double bytes_of(std::size_t candidate) const { return bytes.empty() ? 0 : bytes[candidate]; }
+  bool is_required(std::size_t candidate) const { return !required.empty() && required[candidate]; }
+  bool is_forbidden(std::size_t candidate) const {
+    return !forbidden.empty() && forbidden[candidate];
+  }
+  bool allows(const decision::Exits& exits) const;
+};
+
+// How a tolerance T is shared among the exits of a subset, each getting the lowest
+// threshold at which its wrong answers, counted over all samples as if it stood
+// alone, stay within its share of them. What an exit answers wrongly among the
+// samples that reach it is part of that, so the plan's own drop is at most T.
+enum class Budget {
+  kHalving,  // the n-th exit: T / 2^n
+  kEqual     // each of N exits: T / N
+};
+
+struct Choice {
+  decision::Exits exits;
+  double cost = 0;             // over the samples
+  std::int64_t differing = 0;  // samples answered otherwise than by the backbone
+};
+
+// The `top` subsets of least cost among those allowed that cost less than the
+// backbone alone, cheapest first; fewer where fewer pay. Branch and bound over sets
+// of samples: exact, up to rounding of the cost.
+// curves: make_curves(records); cost: for as many samples as the records.
+std::vector<Choice> best_subsets(const decision::Records& records,
+                                 const std::vector<decision::Curve>& curves,
+                                 const decision::CostModel& cost, double tolerance, Budget budget,
+                                 const Limits& limits, std::size_t top);
+
+// The exits of one subset under a budget, thresholds set as above.
+decision::Exits with_budget(const std::vector<decision::Curve>& curves,
+                            const std::vector<std::size_t>& subset, double tolerance,
+                            Budget budget);
+
+// The n-th (from 1) exit's share of the tolerance in a plan of `exits`.
+double share_of(double tolerance, Budget budget, std::size_t n, std::size_t exits);
+
+}  // namespace cachectl::select
