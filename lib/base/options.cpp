@@ -110,6 +110,14 @@ Option& Option::only_in_yaml() {
   flag.clear();
   return *this;
 }
+Option& Option::only_flag() {
+  key.clear();
+  return *this;
+}
+Option& Option::names_input() {
+  role = OptionRole::kInput;
+  return *this;
+}
 Option& Option::named(std::string other_flag) {
   flag = std::move(other_flag);
   return *this;
@@ -189,10 +197,7 @@ Option& OptionTable::value(const std::string& name, OptionTarget target, std::st
 }
 
 Option& OptionTable::input(const std::string& name, std::string& target, std::string help) {
-  Option& option = value(name, &target, std::move(help));
-  option.key.clear();
-  option.role = OptionRole::kInput;
-  return option;
+  return value(name, &target, std::move(help)).only_flag().names_input();
 }
 
 Option& OptionTable::output(const std::string& name, std::string& target, std::string help) {

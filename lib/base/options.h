@@ -37,6 +37,8 @@ class Option {
   Option& required();
   Option& positional();    // taken without its flag's name
   Option& only_in_yaml();  // no flag
+  Option& only_flag();     // no YAML key
+  Option& names_input();   // the text is a file that is read (relative ones: from data_root)
   Option& named(std::string other_flag);
 
   // Parses, checks and stores. Lists take several words or one with commas; a

@@ -152,6 +152,12 @@ std::string content_hash(const Group& root) {
   return hash.hex();
 }
 
+std::vector<std::string> figure_attributes(const Group& root) {
+  auto names = root.attributes();
+  names.erase(std::remove_if(names.begin(), names.end(), is_header), names.end());
+  return names;
+}
+
 void verify_contents(const Group& root, const std::string& recorded_hash) {
   verify_digests(root);
   if (content_hash(root) != recorded_hash) {

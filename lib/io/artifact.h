@@ -50,6 +50,9 @@ std::string content_hash(const Group& root);
 // Recomputes the digests too. Throws Error (corrupt) that names the object.
 void verify_contents(const Group& root, const std::string& recorded_hash);
 
+// The root's attributes that are not the header's: an artifact's key figures.
+std::vector<std::string> figure_attributes(const Group& root);
+
 // Writes PATH as a temporary sibling and renames it when it is whole. Without
 // commit() the destructor removes the sibling: an existing PATH stays untouched.
 class ArtifactWriter {
