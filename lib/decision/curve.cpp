@@ -61,6 +61,19 @@ std::vector<Curve> make_curves(const Records& records) {
   return curves;
 }
 
+Exits settled(const std::vector<Curve>& curves, const Exits& exits) {
+  Exits moved = exits;
+  for (auto& exit : moved) {
+    const auto& thresholds = curves[exit.candidate].threshold;
+    const auto next = std::find_if(thresholds.begin(), thresholds.end(),
+                                   [&](float value) { return value < exit.threshold; });
+    if (next == thresholds.begin() || next == thresholds.end()) continue;
+    const float middle = *next + (*(next - 1) - *next) / 2;
+    if (middle > *next) exit.threshold = middle;  // equal where no float lies between
+  }
+  return moved;
+}
+
 std::int64_t allowed_wrong(double drop, std::int64_t samples) {
   return static_cast<std::int64_t>(std::floor(drop * static_cast<double>(samples) + 1e-9));
 }

@@ -31,6 +31,11 @@ struct Curve {
 Curve make_curve(const ExitRecord& record, const std::vector<std::int32_t>& backbone);
 std::vector<Curve> make_curves(const Records& records);
 
+// The same hits on the curves' own samples, each threshold moved halfway down to the
+// next lower confidence: answers that come out different in their last bits, as they
+// do at another batch size, then fall on the same side.
+Exits settled(const std::vector<Curve>& curves, const Exits& exits);
+
 // Wrong answers out of `samples` that a drop allows: the whole part of drop * samples,
 // safe against the rounding of products such as 0.07 * 100.
 std::int64_t allowed_wrong(double drop, std::int64_t samples);

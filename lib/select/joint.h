@@ -1,0 +1,83 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "select/subset.h"
+
+// All thresholds of a plan together, on the samples that really reach each exit.
+namespace cachectl::select {
+
+// Finds subset and thresholds that cost the least while at most `allowed` samples are
+// answered otherwise than by the backbone. The problem has no known exact algorithm
+// short of trying all thresholds; this is a local search whose moves are exact:
+//
+// 1. Scan: with the other exits fixed, the cost and the number of differing samples
+//    are computed for every threshold of one candidate, "off" included, in one pass
+//    over its samples in order of confidence; the best is taken.
+// 2. Price path: scans that minimise cost + price * differing until nothing changes,
+//    for prices falling from "nothing may differ" to 0 and rising back, each from
+//    where the last one ended. Computed once, kept for every `allowed`.
+// 3. Descent: from the states of the path next to `allowed`, and from starts given by
+//    the caller, scans that minimise the cost with differing <= allowed.
+// 4. Exchange: one exit gives up some of its wrong answers, or is dropped, and a
+//    descent spends them elsewhere; kept while it improves.
+//
+// docs/selection.md tells how close to brute force that comes.
+class JointSearch {
+ public:
+  // The arguments must outlive the search.
+  JointSearch(const decision::Records& records, const std::vector<decision::Curve>& curves,
+              const decision::CostModel& cost, const Limits& limits);
+
+  // starts: exits to begin from besides the path, say the best subset under a budget.
+  // exchange_rounds: at most so many rounds of step 4. An empty plan when nothing
+  // within the limits costs less than the backbone.
+  Choice solve(std::int64_t allowed, const std::vector<decision::Exits>& starts,
+               int exchange_rounds = 20);
+
+  // What the path came by: plans of every risk.
+  std::vector<Choice> path();
+
+ private:
+  // Entries of each candidate's curve that hit; a candidate may be on without hits
+  // only when it is required.
+  struct State {
+    std::vector<std::int32_t> cut;
+    std::vector<char> on;
+    double cost = 0;
+    std::int64_t differing = 0;
+  };
+  // What a scan minimises: price >= 0: cost + price * differing; else the cost where
+  // differing <= allowed, and differing where that can't be.
+  struct Goal {
+    double price = -1;
+    std::int64_t allowed = 0;
+    bool prefers(double cost, std::int64_t differing, double other_cost,
+                 std::int64_t other_differing) const;
+  };
+
+  State empty_state() const;
+  State state_of(const decision::Exits& exits) const;
+  decision::Exits exits_of(const State& state) const;
+  void measure(State& state) const;
+  bool may_turn_on(const State& state, std::size_t candidate) const;
+  bool scan(State& state, std::size_t candidate, const Goal& goal);
+  void descend(State& state, const Goal& goal);
+  bool exchange(State& best, const Goal& goal);
+  bool satisfies(const State& state) const;
+  void build_path();
+
+  const decision::Records& records_;
+  const std::vector<decision::Curve>& curves_;
+  const decision::CostModel& cost_;
+  const Limits& limits_;
+  const std::size_t samples_, candidates_;
+  std::vector<std::vector<std::int32_t>> entry_;  // [candidate][sample]: its place in the curve
+  std::vector<std::vector<char>> wrong_;          // [candidate][sample]
+  std::vector<State> path_;
+  // Scratch of scan(): per sample, where it leaves behind the candidate; -1: before it.
+  std::vector<std::int32_t> leaves_;
+};
+
+}  // namespace cachectl::select
