@@ -17,7 +17,7 @@ Logits drawn_at(double temperature, std::size_t samples, std::size_t classes, st
   Logits logits{classes, {}, {}};
   for (std::size_t i = 0; i < samples; ++i) {
     std::vector<double> row(classes);
-    for (auto& value : row) value = 4 * temperature * rng.normal();
+    for (auto& value : row) value = 2 * temperature * rng.normal();
     double sum = 0;
     for (const double value : row) sum += std::exp(value / temperature);
     double left = rng.uniform() * sum;
