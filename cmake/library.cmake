@@ -21,12 +21,17 @@ target_include_directories(cachectl_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS}
 separate_arguments(torch_flags UNIX_COMMAND "${TORCH_CXX_FLAGS}")
 target_compile_options(cachectl_torch INTERFACE ${torch_flags})
 
+add_custom_target(unit-tests)
+
 # cachectl_test(NAME LABELS ... SOURCES ... LINKS ...): one GoogleTest executable.
 function(cachectl_test name)
   cmake_parse_arguments(ARG "" "" "LABELS;SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LINKS} GTest::gmock_main)
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
+  if(unit IN_LIST ARG_LABELS)
+    add_dependencies(unit-tests ${name})
+  endif()
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
                        PROPERTIES LABELS "${ARG_LABELS}" ENVIRONMENT "CACHECTL_DATA=${CACHECTL_DATA}")

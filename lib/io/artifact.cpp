@@ -203,7 +203,7 @@ std::filesystem::path partial_path(const std::filesystem::path& out) {
   return out.string() + ".partial";
 }
 
-ArtifactWriter::ArtifactWriter(std::filesystem::path path, std::string kind,
+ArtifactWriter::ArtifactWriter(std::filesystem::path path, const std::string& kind,
                                const CommonOptions& common)
     : path_(std::move(path)),
       temporary_(temporary_sibling(path_)),

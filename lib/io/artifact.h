@@ -57,7 +57,7 @@ std::vector<std::string> figure_attributes(const Group& root);
 // commit() the destructor removes the sibling: an existing PATH stays untouched.
 class ArtifactWriter {
  public:
-  ArtifactWriter(std::filesystem::path path, std::string kind, const CommonOptions& common);
+  ArtifactWriter(std::filesystem::path path, const std::string& kind, const CommonOptions& common);
   ~ArtifactWriter();
   ArtifactWriter(const ArtifactWriter&) = delete;
   ArtifactWriter& operator=(const ArtifactWriter&) = delete;

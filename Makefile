@@ -1,0 +1,45 @@
+# Two commands do all that a newcomer needs: `make demo` and `make test`.
+BUILD ?= build
+PRESET ?= release
+DATA ?= $(CACHECTL_DATA)
+JOBS ?= $(shell nproc)
+export PATH := $(CURDIR)/$(BUILD)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup configure build test demo experiment lint format bench asan clean
+
+help:  ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup:  ## install the Debian packages that are missing (asks for nothing)
+	@scripts/setup.sh
+
+$(BUILD)/build.ninja: CMakeLists.txt CMakePresets.json scripts/packages.txt | setup
+	@cmake --preset $(PRESET) -B $(BUILD) -DCACHECTL_DATA=$(abspath $(DATA)) >$(BUILD).configure.log 2>&1 \
+	  || { cat $(BUILD).configure.log; exit 1; }
+	@mv $(BUILD).configure.log $(BUILD)/configure.log
+
+configure: $(BUILD)/build.ninja
+
+build: configure  ## set up, configure and build everything
+	@cmake --build $(BUILD) -j $(JOBS)
+
+test: build  ## run all tests (DATA=folder: also those on real data)
+	@CACHECTL_DATA=$(abspath $(DATA)) ctest --test-dir $(BUILD) -j $(JOBS) --output-on-failure --no-tests=error
+
+demo: build  ## the whole chain on the synthetic set, ending with its report
+	@pipelines/demo.sh runs/demo
+
+asan: setup  ## unit tests under the address and undefined-behaviour sanitizers
+	@cmake --preset asan >/dev/null
+	@cmake --build build-asan -j $(JOBS) --target unit-tests
+	@ctest --test-dir build-asan -L unit -j $(JOBS) --output-on-failure --no-tests=error
+
+lint: build  ## format check, headers that compile alone, clang-tidy on what changed
+	@BUILD=$(BUILD) scripts/lint.sh
+
+format:  ## format all sources in place
+	@git ls-files '*.cpp' '*.h' | xargs clang-format -i
+
+clean:  ## remove build folders (runs/ stays)
+	@rm -rf build build-asan build-debug build-tsan

@@ -1,0 +1,69 @@
+# Help, version, misuse and the configuration file, with a tool that needs nothing else.
+. "$(dirname "$0")/support.sh"
+
+run 0 "$bin/cachectl" help
+says out "profile"
+empty err
+run 0 "$bin/cachectl" inspect --help
+says out "how it was made"
+run 0 "$bin/cachectl-inspect" --version
+says out "cachectl-inspect 0."
+
+run 2 "$bin/cachectl" inspct x
+says err "did you mean 'inspect'?"
+empty out
+run 2 "$bin/cachectl"
+run 2 "$bin/cachectl-inspect"
+says err "a FILE is required"
+run 2 "$bin/cachectl-inspect" --verfy x
+says err "did you mean --verify?"
+run 2 "$bin/cachectl-inspect" x --threads many
+says err "--threads: threads: 'many': expected a whole number"
+run 2 "$bin/cachectl-inspect" x --threads -1
+says err "expected a number from 0 to 4096"
+run 3 "$bin/cachectl-inspect" none.h5
+says err "none.h5: no such file"
+echo hello > text.h5
+run 4 "$bin/cachectl-inspect" text.h5
+says err "text.h5: is no HDF5 file"
+
+# Configuration: sections of other tools are passed over, mistakes are placed.
+config() { printf '%s\n' "$@" > c.yaml; }
+config 'seed: 3' 'train:' '  epochs: 5'
+run 4 "$bin/cachectl-inspect" text.h5 --config c.yaml
+config 'sede: 3'
+run 2 "$bin/cachectl-inspect" text.h5 --config c.yaml
+says err "c.yaml:1: unknown key 'sede'; did you mean 'seed'?"
+config 'seed: 3' 'seed: 4'
+run 2 "$bin/cachectl-inspect" text.h5 --config c.yaml
+says err "c.yaml:2: key 'seed' is given twice"
+config 'seed: [1, 2'
+run 2 "$bin/cachectl-inspect" text.h5 --config c.yaml
+says err "is no YAML"
+config '- a' '- b'
+run 2 "$bin/cachectl-inspect" text.h5 --config c.yaml
+says err "expected sections with keys"
+config 'seed: {a: 1}'
+run 2 "$bin/cachectl-inspect" text.h5 --config c.yaml
+says err "c.yaml:1: seed: expected INT"
+config 'seed: lots'
+run 2 "$bin/cachectl-inspect" text.h5 --config c.yaml
+says err "c.yaml:1: seed: 'lots': expected a whole number"
+run 3 "$bin/cachectl-inspect" text.h5 --config none.yaml
+says err "none.yaml: no such configuration file"
+: > c.yaml
+run 4 "$bin/cachectl-inspect" text.h5 --config c.yaml
+
+# The completion knows every tool's flags.
+run 0 "$bin/cachectl" completion
+bash -n out
+run 0 "$bin/cachectl-inspect" --list-flags
+says out "--verify -"
+
+# Results that can't be written are no success.
+if [ -w /dev/full ]; then
+  status=0
+  "$bin/cachectl-inspect" --help > /dev/full 2>err || status=$?
+  [ "$status" -eq 3 ]
+  says err "cannot write"
+fi
