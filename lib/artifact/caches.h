@@ -19,10 +19,28 @@ struct CurvePoint {
   double train_loss = 0, validation_loss = 0, validation_agreement = 0;
 };
 
-// Filled by calibration; empty temperature-less before.
+// Confidence against agreement with the backbone, in equally wide bins over [0, 1].
+struct ReliabilityDiagram {
+  std::vector<double> edges;  // bins + 1
+  std::vector<std::int64_t> samples;
+  std::vector<double> confidence, agreement;  // means over the bin; 0 where it is empty
+};
+
+// The cache model alone on the validation part, at its distinct confidences, falling.
+struct ThresholdCurve {
+  std::vector<float> threshold;
+  std::vector<double> hit_rate;        // share of the samples that hit
+  std::vector<double> cache_accuracy;  // share of the hits that agree with the backbone
+  std::vector<double> drop;            // hit_rate * (1 - cache_accuracy)
+};
+
+// Filled by cachectl-calibrate.
 struct Calibration {
   double temperature = 1;
+  double nll_before = 0, nll_after = 0;  // against the backbone's class; at temperature 1, and now
   double ece_before = 0, ece_after = 0;
+  ReliabilityDiagram before, after;
+  ThresholdCurve thresholds;
   // Per validation sample, in the order of the medial file's validation rows: the
   // predicted class and its calibrated confidence.
   std::vector<std::int32_t> predictions;

@@ -18,14 +18,34 @@ struct Exit {
   double threshold = 1;    // answers where confidence >= threshold
 };
 
+// With probability 1 - delta over the certifying samples, the plan's class differs from
+// the backbone's on at most a share epsilon of traffic exchangeable with them.
 struct Certificate {
   double epsilon = 0, delta = 0;
   std::int64_t samples = 0, differing = 0;  // n, k
   double p_value = 1;
   bool holds = false;
-  std::int64_t samples_needed = 0;  // when it does not hold
+  std::int64_t samples_needed = 0;  // when it does not hold; 0: no number helps
   std::string certify_ids_hash;
   std::string bound = "exact binomial, fixed-sequence testing";
+  // SHA-256 of the frozen list it was tested in, and how many plans of the list there
+  // were, were tested, and were certified.
+  std::string list_hash;
+  std::int64_t list_size = 0, list_tested = 0, list_certified = 0;
+};
+
+// A subset that would have been next, with what it would save.
+struct RunnerUp {
+  std::vector<std::string> layers;
+  std::vector<double> thresholds;
+  double predicted_saving = 0, predicted_risk = 0;
+};
+
+// Of the validation samples the backbone puts into class `label`: how many leave
+// early, and how many get another class.
+struct ClassShare {
+  std::int32_t label = 0;
+  std::int64_t samples = 0, hits = 0, differing = 0;
 };
 
 struct Plan {
@@ -34,6 +54,12 @@ struct Plan {
   double predicted_saving = 0;  // share of the plain cost, on validation
   double predicted_risk = 0;    // share of validation samples answered otherwise
   std::optional<Certificate> certificate;
+  std::vector<std::int64_t> reach, hits;  // validation samples, per exit
+  std::vector<ClassShare> classes;
+  std::vector<RunnerUp> runners_up;  // cheapest first
+  // What the self-test inputs must be answered with, and at which exit (exits.size():
+  // by the backbone). Empty where the inputs are only good for their shape.
+  std::vector<std::int32_t> self_test_labels, self_test_exits;
 };
 
 struct PlanFile {
@@ -44,8 +70,14 @@ struct PlanFile {
   std::string budget;                // "halving", "equal", "joint"
   std::vector<TrainedCache> caches;  // only those that a plan uses; in order of depth
   std::vector<Plan> plans;           // at least one; ascending batch
-  // Self-test: a few inputs of the backbone and the answers expected of each plan.
+  // Self-test: a few inputs of the backbone, [n, ...] float32, transformed; the answers
+  // are in each plan. Where select had no data set: one input of noise, no answers.
   at::Tensor self_test_inputs;
+  // From a raw sample to such an input, as data::Transform::parse takes it; "": unknown.
+  std::string transform;
+  std::vector<std::string> class_names;  // empty where unknown
+  // The samples that any step up to here has seen; a verification must not use them.
+  std::vector<std::uint64_t> train_ids, validation_ids, certify_ids;
   io::Provenance provenance;  // filled on reading
 
   const Plan& plan_for(std::int64_t batch) const;  // the one whose batch is nearest in ratio
