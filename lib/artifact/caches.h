@@ -4,11 +4,13 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/options.h"
 #include "io/artifact.h"
+#include "model/cache_model.h"
 
 // kind "caches": trained cache models, one per layer; cachectl-calibrate adds to each
 // its temperature and its answers on the validation part.
@@ -62,6 +64,11 @@ struct TrainedCache {
   Calibration calibration;
 };
 
+// Ready to infer; precision: float32 or bfloat16. `where` names the cache model in messages.
+std::shared_ptr<const model::Predictor> predictor_of(const TrainedCache& cache,
+                                                     std::int64_t classes, const std::string& where,
+                                                     const std::string& precision = "float32");
+
 struct Caches {
   std::int64_t classes = 0;
   std::vector<TrainedCache> caches;  // in order of depth
@@ -76,5 +83,10 @@ struct Caches {
 void write_caches(const std::string& path, const Caches& caches, const CommonOptions& common,
                   const std::map<std::string, io::Provenance>& inputs);
 Caches read_caches(const std::string& path);  // replays the samples
+
+// One cache model with its calibration as the contents of a group; plans hold them so, too.
+// Reading checks shapes and finiteness and replays the samples; throws Error (corrupt).
+void write_cache(io::Group group, const TrainedCache& cache);
+TrainedCache read_cache(const io::Group& group, std::int64_t classes);
 
 }  // namespace cachectl::artifact

@@ -1,0 +1,83 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/architecture.h"
+
+namespace cachectl::model {
+
+// Anything that maps an activation to a distribution and costs something. Immutable: may be
+// called from several threads at once, and never takes part in autograd.
+class Predictor {
+ public:
+  virtual ~Predictor() = default;
+  // activations: [B, ...input_shape], float32 or bfloat16, any strides; B may be 0.
+  // Returns logits [B, classes], float32, contiguous: softmax of them is the distribution.
+  virtual at::Tensor logits(const at::Tensor& activations) const = 0;
+  virtual std::int64_t classes() const = 0;
+  virtual SegmentCost cost() const = 0;  // of one sample, at the precision it runs in
+};
+
+// A cache model that learns: an architecture for one input shape, its parameters and
+// running statistics. Copies share their tensors. For one thread at a time.
+class CacheModel {
+ public:
+  using State = std::map<std::string, at::Tensor>;
+
+  // Parameters drawn from the seed (He et al. 2015 for layers in front of a ReLU). Throws
+  // Error(kUsage) when the architecture does not fit the shape.
+  CacheModel(Architecture architecture, Sizes input_shape, std::int64_t classes,
+             std::uint64_t seed = 1);
+  // From what state() gave. Throws Error(kIncompatible) that names `where` and the first
+  // tensor that is missing, left over, or of another shape.
+  static CacheModel from_state(Architecture architecture, Sizes input_shape, std::int64_t classes,
+                               const State& state, const std::string& where);
+
+  const Architecture& architecture() const { return architecture_; }
+  const Sizes& input_shape() const { return input_shape_; }
+  std::int64_t classes() const { return classes_; }
+  SegmentCost cost() const;
+
+  // activations: [B, ...input_shape] float32; logits [B, classes]. With `training` batch
+  // statistics are used, running ones are updated, and autograd records where grad mode is on.
+  at::Tensor forward(const at::Tensor& activations, bool training) const;
+
+  // All parameters as one float32 vector; the named parameters are views of it, so that an
+  // optimiser's step is a few operations. Gradients likewise, added to by backward().
+  at::Tensor& flat_parameters() { return parameters_; }
+  at::Tensor& flat_gradients() { return gradients_; }
+  // 1 where weight decay applies (weights), 0 where not (biases, batch norms).
+  const at::Tensor& decays() const { return decays_; }
+
+  // Parameters and running statistics by name ("0.weight", "0.norm.mean", "classifier.bias"):
+  // float32, detached, copies.
+  State state() const;
+
+  // A copy with batch norms folded into the weights. precision: "float32" or "bfloat16"
+  // (what is computed in it; logits are float32).
+  std::shared_ptr<const Predictor> freeze(const std::string& precision = "float32") const;
+
+ private:
+  CacheModel() = default;
+  struct Slot {
+    std::string name;
+    Sizes shape;
+    bool decays = false;
+  };
+  void allocate(const std::vector<Slot>& slots);
+
+  Architecture architecture_;
+  Sizes input_shape_;
+  std::int64_t classes_ = 0;
+  at::Tensor parameters_, gradients_, decays_;
+  std::map<std::string, at::Tensor> leaves_;   // views of parameters_
+  std::map<std::string, at::Tensor> buffers_;  // running means and variances
+};
+
+}  // namespace cachectl::model
