@@ -1,0 +1,167 @@
+#include "artifact/cache_group.h"
+
+#include <ATen/ATen.h>
+#include <fmt/core.h>
+
+#include <cmath>
+
+#include "artifact/tensors.h"
+#include "base/error.h"
+
+namespace cachectl::artifact {
+namespace {
+
+void write_diagram(io::Group group, const ReliabilityDiagram& diagram) {
+  group.write("edges", diagram.edges);
+  group.write("samples", diagram.samples);
+  group.write("confidence", diagram.confidence);
+  group.write("agreement", diagram.agreement);
+}
+
+ReliabilityDiagram read_diagram(const io::Group& group) {
+  ReliabilityDiagram diagram;
+  diagram.edges = group.read<double>("edges");
+  const auto bins = static_cast<std::int64_t>(diagram.edges.size()) - 1;
+  if (bins < 1) fail(ExitCode::kCorrupt, "{}: edges: expected at least 2", group.where());
+  diagram.samples = group.read<std::int64_t>("samples", {bins});
+  diagram.confidence = group.read<double>("confidence", {bins});
+  diagram.agreement = group.read<double>("agreement", {bins});
+  return diagram;
+}
+
+void write_calibration(io::Group& cache, const Calibration& calibration, bool with_data) {
+  io::Group group = cache.create_group("calibration");
+  group.set("temperature", calibration.temperature);
+  group.set("nll_before", calibration.nll_before);
+  group.set("nll_after", calibration.nll_after);
+  group.set("ece_before", calibration.ece_before);
+  group.set("ece_after", calibration.ece_after);
+  if (!with_data) return;
+  group.write("predictions", calibration.predictions);
+  group.write("confidences", calibration.confidences);
+  write_diagram(group.create_group("reliability_before"), calibration.before);
+  write_diagram(group.create_group("reliability_after"), calibration.after);
+  io::Group thresholds = group.create_group("thresholds");
+  thresholds.write("threshold", calibration.thresholds.threshold);
+  thresholds.write("hit_rate", calibration.thresholds.hit_rate);
+  thresholds.write("cache_accuracy", calibration.thresholds.cache_accuracy);
+  thresholds.write("drop", calibration.thresholds.drop);
+}
+
+Calibration read_calibration(const io::Group& group) {
+  Calibration calibration;
+  calibration.temperature = group.real("temperature");
+  if (!std::isfinite(calibration.temperature) || calibration.temperature <= 0) {
+    fail(ExitCode::kCorrupt, "{}: temperature {}: expected a number above 0", group.where(),
+         calibration.temperature);
+  }
+  calibration.nll_before = group.real("nll_before");
+  calibration.nll_after = group.real("nll_after");
+  calibration.ece_before = group.real("ece_before");
+  calibration.ece_after = group.real("ece_after");
+  if (!group.has("predictions")) return calibration;
+  calibration.predictions = group.read<std::int32_t>("predictions");
+  const auto samples = static_cast<std::int64_t>(calibration.predictions.size());
+  calibration.confidences = group.read<float>("confidences", {samples});
+  for (const float confidence : calibration.confidences) {
+    if (!(confidence >= 0 && confidence <= 1)) {
+      fail(ExitCode::kCorrupt, "{}/confidences: {}: expected values from 0 to 1", group.where(),
+           confidence);
+    }
+  }
+  calibration.before = read_diagram(group.group("reliability_before"));
+  calibration.after = read_diagram(group.group("reliability_after"));
+  const io::Group thresholds = group.group("thresholds");
+  auto& curve = calibration.thresholds;
+  curve.threshold = thresholds.read<float>("threshold");
+  const auto points = static_cast<std::int64_t>(curve.threshold.size());
+  curve.hit_rate = thresholds.read<double>("hit_rate", {points});
+  curve.cache_accuracy = thresholds.read<double>("cache_accuracy", {points});
+  curve.drop = thresholds.read<double>("drop", {points});
+  return calibration;
+}
+
+// Per epoch: number, training loss, validation loss, validation agreement.
+constexpr std::int64_t kCurveColumns = 4;
+
+void write_curve(io::Group& group, const std::vector<CurvePoint>& curve) {
+  std::vector<double> values;
+  for (const auto& point : curve) {
+    values.insert(values.end(), {static_cast<double>(point.epoch), point.train_loss,
+                                 point.validation_loss, point.validation_agreement});
+  }
+  group.write("training_curve", values, {static_cast<std::int64_t>(curve.size()), kCurveColumns});
+}
+
+std::vector<CurvePoint> read_curve(const io::Group& group) {
+  const auto values = group.read<double>("training_curve", {-1, kCurveColumns});
+  std::vector<CurvePoint> curve;
+  for (std::size_t i = 0; i + 3 < values.size(); i += kCurveColumns) {
+    curve.push_back(
+        {static_cast<std::int64_t>(values[i]), values[i + 1], values[i + 2], values[i + 3]});
+  }
+  return curve;
+}
+
+TrainedCache read_cache(const io::Group& group) {
+  TrainedCache cache;
+  cache.layer = group.text("layer");
+  cache.architecture = group.text("architecture");
+  cache.input_shape = group.integers("input_shape");
+  cache.flops = group.real("flops");
+  cache.parameters = group.integer("parameters");
+  cache.weight_bytes = group.integer("weight_bytes");
+  cache.validation_agreement = group.real("validation_agreement");
+  if (!(cache.flops >= 0) || cache.parameters < 0 || cache.weight_bytes < 0) {
+    fail(ExitCode::kCorrupt, "{}: flops, parameters and weight_bytes: expected numbers from 0",
+         group.where());
+  }
+  const io::Group weights = group.group("weights");
+  for (const auto& name : weights.children()) cache.weights[name] = read_tensor(weights, name);
+  if (group.has("sample_inputs")) {
+    cache.sample_inputs = read_tensor(group, "sample_inputs");
+    cache.sample_logits = read_tensor(group, "sample_logits");
+    if (cache.sample_logits.dim() != 2 || cache.sample_inputs.dim() < 1 ||
+        cache.sample_inputs.size(0) != cache.sample_logits.size(0)) {
+      fail(ExitCode::kCorrupt, "{}: sample_inputs and sample_logits don't belong together",
+           group.where());
+    }
+  }
+  if (group.has("training_curve")) cache.curve = read_curve(group);
+  cache.calibrated = group.has("calibration");
+  if (cache.calibrated) cache.calibration = read_calibration(group.group("calibration"));
+  return cache;
+}
+
+}  // namespace
+
+void write_cache_models(io::Group& group, const std::vector<TrainedCache>& caches,
+                        bool with_calibration_data) {
+  for (std::size_t i = 0; i < caches.size(); ++i) {
+    const TrainedCache& cache = caches[i];
+    io::Group one = group.create_group(fmt::format("{:04}", i));
+    one.set("layer", cache.layer);
+    one.set("architecture", cache.architecture);
+    one.set("input_shape", cache.input_shape);
+    one.set("flops", cache.flops);
+    one.set("parameters", cache.parameters);
+    one.set("weight_bytes", cache.weight_bytes);
+    one.set("validation_agreement", cache.validation_agreement);
+    io::Group weights = one.create_group("weights");
+    for (const auto& [name, tensor] : cache.weights) write_tensor(weights, name, tensor);
+    if (cache.sample_inputs.defined()) {
+      write_tensor(one, "sample_inputs", cache.sample_inputs);
+      write_tensor(one, "sample_logits", cache.sample_logits);
+    }
+    if (with_calibration_data) write_curve(one, cache.curve);
+    if (cache.calibrated) write_calibration(one, cache.calibration, with_calibration_data);
+  }
+}
+
+std::vector<TrainedCache> read_cache_models(const io::Group& group) {
+  std::vector<TrainedCache> caches;
+  for (const auto& name : group.children()) caches.push_back(read_cache(group.group(name)));
+  return caches;
+}
+
+}  // namespace cachectl::artifact

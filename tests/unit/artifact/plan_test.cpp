@@ -1,0 +1,231 @@
+#include "artifact/plan.h"
+
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/error.h"
+#include "io/hdf5.h"
+
+namespace cachectl::artifact {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+TrainedCache cache_of(const std::string& layer) {
+  TrainedCache cache;
+  cache.layer = layer;
+  cache.architecture = "fc4";
+  cache.input_shape = {3, 2, 2};
+  cache.flops = 100;
+  cache.parameters = 10;
+  cache.weight_bytes = 40;
+  cache.weights["linear.weight"] = at::arange(12, at::kFloat).reshape({3, 4});
+  cache.weights["scale"] = at::scalar_tensor(2.5, at::kFloat);
+  cache.sample_inputs = at::ones({2, 3, 2, 2});
+  cache.sample_logits = at::zeros({2, 5});
+  cache.curve = {{1, 0.5, 0.6, 0.7}, {2, 0.4, 0.55, 0.8}};
+  cache.validation_agreement = 0.8;
+  cache.calibrated = true;
+  Calibration& calibration = cache.calibration;
+  calibration.temperature = 1.5;
+  calibration.ece_before = 0.2;
+  calibration.ece_after = 0.01;
+  calibration.predictions = {0, 4, 2};
+  calibration.confidences = {0.9f, 0.8f, 0.7f};
+  calibration.before = calibration.after = {{0, 0.5, 1}, {1, 2}, {0.3, 0.8}, {0, 1}};
+  calibration.thresholds = {{0.9f, 0.7f}, {0.3, 1}, {1, 0.7}, {0, 0.3}};
+  return cache;
+}
+
+PlanFile two_plans() {
+  PlanFile file;
+  file.backbone_hash = "abc";
+  file.classes = 5;
+  file.cost_kind = "latency";
+  file.tolerance = 0.01;
+  file.budget = "joint";
+  file.caches = {cache_of("layer1"), cache_of("layer2")};
+  Plan plan;
+  plan.batch = 1;
+  plan.exits = {{0, 0.75}, {1, 0.5}};
+  plan.predicted_saving = 0.3;
+  plan.predicted_risk = 0.01;
+  plan.reach = {3, 2};
+  plan.hits = {1, 1};
+  plan.classes = {{0, 2, 1, 1}, {3, 1, 0, 0}};
+  plan.runners_up = {{{"layer2"}, {0.6}, 0.2, 0.005}};
+  plan.self_test_labels = {4, 1};
+  plan.self_test_exits = {0, 2};
+  Certificate certificate;
+  certificate.epsilon = 0.02;
+  certificate.delta = 0.05;
+  certificate.samples = 1000;
+  certificate.differing = 12;
+  certificate.p_value = 0.04;
+  certificate.holds = true;
+  certificate.certify_ids_hash = "c";
+  certificate.list_hash = "l";
+  certificate.list_size = 9;
+  certificate.list_tested = 6;
+  certificate.list_certified = 5;
+  plan.certificate = certificate;
+  file.plans.push_back(plan);
+  Plan empty;
+  empty.batch = 32;
+  empty.self_test_labels = {4, 1};
+  empty.self_test_exits = {0, 0};
+  file.plans.push_back(empty);
+  file.self_test_inputs = at::rand({2, 3, 8, 8});
+  file.transform = "resize 8 8";
+  file.class_names = {"a", "b", "c", "d", "e"};
+  file.train_ids = {1, 2};
+  file.validation_ids = {3, ~std::uint64_t{0}};
+  file.certify_ids = {5};
+  return file;
+}
+
+class PlanFiles : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ =
+        std::filesystem::temp_directory_path() /
+        ("plan_test." + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    std::filesystem::remove_all(folder_);
+    std::filesystem::create_directories(folder_);
+    path_ = (folder_ / "plan.h5").string();
+    common_.tool = "plan_test";
+    common_.no_provenance = true;
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::string refusal() const {
+    try {
+      read_plan(path_);
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::kCorrupt);
+      return error.what();
+    }
+    return "";
+  }
+
+  std::filesystem::path folder_;
+  std::string path_;
+  CommonOptions common_;
+};
+
+TEST_F(PlanFiles, ComeBackAsTheyWereWritten) {
+  const PlanFile written = two_plans();
+  write_plan(path_, written, common_, {});
+  const PlanFile read = read_plan(path_);
+  EXPECT_EQ(read.backbone_hash, "abc");
+  EXPECT_EQ(read.budget, "joint");
+  EXPECT_EQ(read.validation_ids, written.validation_ids);
+  EXPECT_EQ(read.class_names, written.class_names);
+  EXPECT_TRUE(at::equal(read.self_test_inputs, written.self_test_inputs));
+  ASSERT_EQ(read.caches.size(), 2u);
+  const TrainedCache& cache = read.caches[1];
+  EXPECT_EQ(cache.layer, "layer2");
+  EXPECT_EQ(cache.calibration.temperature, 1.5);
+  EXPECT_TRUE(
+      at::equal(cache.weights.at("linear.weight"), written.caches[1].weights.at("linear.weight")));
+  EXPECT_TRUE(at::equal(cache.sample_logits, written.caches[1].sample_logits));
+  ASSERT_EQ(read.plans.size(), 2u);
+  const Plan& plan = read.plans[0];
+  EXPECT_EQ(plan.exits[1].threshold, 0.5);
+  EXPECT_THAT(plan.reach, ElementsAre(3, 2));
+  EXPECT_EQ(plan.classes[1].label, 3);
+  EXPECT_THAT(plan.runners_up.at(0).layers, ElementsAre("layer2"));
+  EXPECT_THAT(plan.self_test_labels, ElementsAre(4, 1));
+  ASSERT_TRUE(plan.certificate);
+  EXPECT_EQ(plan.certificate->differing, 12);
+  EXPECT_TRUE(plan.certificate->holds);
+  EXPECT_EQ(plan.certificate->list_certified, 5);
+  EXPECT_TRUE(read.plans[1].exits.empty());
+  EXPECT_FALSE(read.plans[1].certificate);
+}
+
+TEST_F(PlanFiles, HaveThePlanNearestInRatioToABatch) {
+  const PlanFile file = two_plans();
+  EXPECT_EQ(file.plan_for(1).batch, 1);
+  EXPECT_EQ(file.plan_for(5).batch, 1);
+  EXPECT_EQ(file.plan_for(6).batch, 32);
+  EXPECT_EQ(file.plan_for(500).batch, 32);
+}
+
+TEST_F(PlanFiles, AreRefusedWhenAnExitNamesNoCacheModel) {
+  PlanFile file = two_plans();
+  write_plan(path_, file, common_, {});
+  {
+    io::File open = io::File::open_to_write(path_);
+    const std::int64_t wrong[] = {0, 7};
+    open.root().group("plans").group("0000").dataset("exits").write_rows(0, 2, wrong);
+  }
+  EXPECT_THAT(refusal(), HasSubstr("/plans/0000/exits: cache model 7"));
+}
+
+TEST_F(PlanFiles, AreRefusedWhenACertificateContradictsItself) {
+  PlanFile file = two_plans();
+  file.plans[0].certificate->p_value = 0.2;
+  write_plan(path_, file, common_, {});
+  EXPECT_THAT(refusal(), HasSubstr("its figures contradict each other"));
+}
+
+TEST_F(PlanFiles, AreRefusedWhenATemperatureCannotBe) {
+  PlanFile file = two_plans();
+  file.caches[0].calibration.temperature = 0;
+  write_plan(path_, file, common_, {});
+  EXPECT_THAT(refusal(), HasSubstr("temperature 0: expected a number above 0"));
+}
+
+TEST_F(PlanFiles, HaveEqualBytesForEqualPlans) {
+  write_plan(path_, two_plans(), common_, {});
+  PlanFile again = read_plan(path_);
+  const auto second = (folder_ / "again.h5").string();
+  write_plan(second, again, common_, {});
+  EXPECT_EQ(read_plan(second).provenance.content_hash, again.provenance.content_hash);
+}
+
+TEST_F(PlanFiles, CachesComeBackWithTheirCalibration) {
+  Caches caches;
+  caches.classes = 5;
+  caches.caches = {cache_of("layer1")};
+  caches.validation_ids = {7, 8, 9};
+  caches.backbone_classes = {0, 4, 1};
+  caches.train_ids_hash = "t";
+  caches.validation_ids_hash = "v";
+  write_caches(path_, caches, common_, {});
+  const Caches read = read_caches(path_);
+  EXPECT_EQ(read.validation_ids, caches.validation_ids);
+  EXPECT_EQ(read.train_ids_hash, "t");
+  const Calibration& calibration = read.caches.at(0).calibration;
+  EXPECT_THAT(calibration.predictions, ElementsAre(0, 4, 2));
+  EXPECT_THAT(calibration.thresholds.drop, ElementsAre(0, 0.3));
+  EXPECT_THAT(calibration.after.samples, ElementsAre(1, 2));
+  EXPECT_EQ(read.caches[0].curve.at(1).validation_agreement, 0.8);
+
+  caches.caches[0].calibrated = false;
+  write_caches(path_, caches, common_, {});
+  EXPECT_FALSE(read_caches(path_).caches.at(0).calibrated);
+}
+
+TEST_F(PlanFiles, CachesWithPredictionsForOtherSamplesAreRefused) {
+  Caches caches;
+  caches.classes = 5;
+  caches.caches = {cache_of("layer1")};
+  caches.validation_ids = {7, 8};
+  caches.backbone_classes = {0, 4};
+  write_caches(path_, caches, common_, {});
+  try {
+    read_caches(path_);
+    FAIL();
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), HasSubstr("layer1: 3 predictions for 2 validation samples"));
+  }
+}
+
+}  // namespace
+}  // namespace cachectl::artifact
