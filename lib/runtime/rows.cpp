@@ -10,7 +10,7 @@ namespace cachectl::runtime {
 
 std::int64_t Rows::waiting() const {
   return std::count_if(samples.begin(), samples.end(),
-                       [](std::int64_t sample) { return sample != kAnswered; });
+                       [](std::int64_t sample) { return sample >= 0; });
 }
 
 Rows rows_of(model::Tensors inputs, std::int64_t first) {
@@ -26,7 +26,7 @@ Rows survivors(const Rows& rows) {
   Rows kept;
   std::vector<std::int64_t> positions;
   for (std::size_t row = 0; row < rows.samples.size(); ++row) {
-    if (rows.samples[row] == kAnswered) continue;
+    if (!rows.waits(row)) continue;
     positions.push_back(static_cast<std::int64_t>(row));
     kept.samples.push_back(rows.samples[row]);
   }

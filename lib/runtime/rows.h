@@ -8,18 +8,21 @@
 
 namespace cachectl::runtime {
 
-inline constexpr std::int64_t kAnswered = -1;
-
 // Rows on their way through the stages: everything that is alive at one boundary, and
 // which sample each row belongs to. Rows of several batches may be merged.
 struct Rows {
   model::Tensors live;
-  // Per row the caller's number of the sample, >= 0. kAnswered: the sample has left at an
-  // exit, and the row is only carried along because taking it out would not have paid.
+  // Per row the caller's number of the sample, >= 0. ~number (negative): the sample has
+  // its answer, and the row is only carried along because taking it out would not have paid.
   std::vector<std::int64_t> samples;
 
   std::int64_t size() const { return static_cast<std::int64_t>(samples.size()); }
   std::int64_t waiting() const;  // rows without an answer
+  bool waits(std::size_t row) const { return samples[row] >= 0; }
+  void mark_answered(std::size_t row) { samples[row] = ~samples[row]; }
+  std::int64_t sample(std::size_t row) const {
+    return samples[row] >= 0 ? samples[row] : ~samples[row];
+  }
 };
 
 // Numbered from `first` on. inputs: forward's arguments.
