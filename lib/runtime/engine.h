@@ -13,6 +13,7 @@
 #include "artifact/plan.h"
 #include "base/options.h"
 #include "model/backbone.h"
+#include "model/cache_model.h"
 #include "runtime/rows.h"
 
 // The cache-enabled model: a backbone and a plan. Samples leave at the first exit whose
@@ -74,13 +75,26 @@ struct BatchStats {
   BatchStats& operator+=(const BatchStats& other);  // of batches under one plan
 };
 
-struct ExitInfo {
+// One exit: a cache model and from which confidence on it answers.
+struct Exit {
   std::string layer;  // the candidate whose activation it reads
-  std::string architecture;
-  float threshold = 1;
+  std::shared_ptr<const model::Predictor> predictor;
+  float threshold = 1;  // answers where confidence >= threshold
   double temperature = 1;
-  double segment_flops = 0, cache_flops = 0;  // per sample
+  std::string architecture;  // for people
 };
+
+struct EnginePlan {
+  std::int64_t batch = 0;   // the batch size it is meant for; 0: any
+  std::vector<Exit> exits;  // in order of depth; empty: the backbone alone
+};
+
+// The cache model that a file holds, ready to be asked. Throws Error(kIncompatible) when the
+// weights don't fit the architecture. where: how messages call the file.
+std::shared_ptr<const model::Predictor> predictor_of(const artifact::TrainedCache& cache,
+                                                     std::int64_t classes,
+                                                     const EngineOptions& options,
+                                                     const std::string& where);
 
 // Immutable once made: every member may be called from several threads at once,
 // each with a batch of its own. Any batch size; a size seen for the first time costs
@@ -94,9 +108,10 @@ class Engine {
   // plan_name: how messages call the plan.
   Engine(std::shared_ptr<const model::Backbone> backbone, artifact::PlanFile plan,
          const std::string& plan_name, const EngineOptions& options = {});
-  // The backbone alone.
+  // Plans of one's own, with any kind of cache model; ascending batch. None: the
+  // backbone alone. Throws Error(kUsage) for exits out of order, or for other classes.
   explicit Engine(std::shared_ptr<const model::Backbone> backbone,
-                  const EngineOptions& options = {});
+                  std::vector<EnginePlan> plans = {}, const EngineOptions& options = {});
   ~Engine();
   Engine(Engine&&) noexcept;
 
@@ -104,9 +119,12 @@ class Engine {
   std::int64_t classes() const;
   std::size_t plans() const;                       // at least one
   std::size_t plan_for(std::int64_t batch) const;  // the one that infer() takes
-  const artifact::Plan& plan(std::size_t index) const;
-  const std::vector<ExitInfo>& exits(std::size_t plan) const;
+  const EnginePlan& plan(std::size_t index) const;
+  const std::vector<Exit>& exits(std::size_t plan) const { return this->plan(plan).exits; }
   const std::string& exit_name(std::size_t plan, std::size_t exit) const;  // or "backbone"
+  // Per sample: the segment in front of an exit (exits(): the one to the output), C1.
+  double segment_flops(std::size_t plan, std::size_t exit) const;
+  double cache_flops(std::size_t plan, std::size_t exit) const;
   // Of the weights in use, at the precision they run in.
   std::int64_t backbone_bytes() const;
   std::int64_t cache_bytes(std::size_t plan) const;
@@ -132,6 +150,7 @@ class Engine {
 
  private:
   struct State;
+  void make(std::vector<EnginePlan> plans);
   std::unique_ptr<State> state_;
 };
 
