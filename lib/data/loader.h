@@ -15,9 +15,10 @@ namespace cachectl::data {
 
 struct LoaderOptions {
   std::int64_t batch_size = 128;
-  std::int64_t threads = 0;   // that decode and transform; 0: all cores
-  std::int64_t prefetch = 4;  // batches ready or in work ahead of the consumer: the bound of memory
-  bool skip_bad = false;      // drop a bad sample with a counted warning instead of throwing
+  std::int64_t threads = 0;  // that decode and transform; 0: all cores
+  // Batches ready or in work ahead of the consumer, at least one a thread: the bound of memory.
+  std::int64_t prefetch = 4;
+  bool skip_bad = false;  // drop a bad sample with a counted warning instead of throwing
 
   AugmentOptions augment;
   std::uint64_t seed = 1;  // of the augmentation
@@ -48,7 +49,7 @@ class BatchLoader {
   BatchLoader(const BatchLoader&) = delete;
   BatchLoader& operator=(const BatchLoader&) = delete;
 
-  // Nothing at the end. Throws what a sample threw, at that sample's place in the order;
+  // Nothing at the end. Throws what a sample threw, in the place of its batch;
   // cancel::Cancelled after a signal; Error(kUsage) when samples differ in shape;
   // Error(kNothingProcessed) at the end when every sample was skipped.
   std::optional<Batch> next();
