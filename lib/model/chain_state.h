@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "model/program.h"
+#include "model/segments.h"
+
+namespace cachectl::model {
+
+// What forward's arguments must look like, and how they are brought there.
+struct ChainInputs {
+  std::string path;  // of the backbone, for messages
+  std::string device = "cpu";
+  std::vector<std::vector<std::int64_t>> shapes;  // of one sample
+  std::vector<at::ScalarType> dtypes;
+
+  // Checks number, sizes and kind; casts and moves. Throws Error (5).
+  Tensors prepare(const Tensors& inputs) const;
+};
+
+struct SegmentChain::State {
+  std::string path;
+  ChainInputs inputs;
+  std::vector<std::string> names;
+  std::vector<Program> programs;
+};
+
+}  // namespace cachectl::model

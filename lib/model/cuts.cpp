@@ -1,0 +1,321 @@
+#include "model/cuts.h"
+
+#include <ATen/ATen.h>
+#include <torch/csrc/jit/ir/alias_analysis.h>
+#include <torch/csrc/jit/ir/constants.h>
+
+#include <algorithm>
+#include <functional>
+#include <set>
+#include <string>
+
+#include "model/program.h"
+
+namespace cachectl::model {
+namespace jit = torch::jit;
+namespace {
+
+bool is_constant(const jit::Value* value) {
+  return value->node()->kind() == jit::prim::Constant;
+}
+
+// The node at the top level of the graph that holds this node.
+const jit::Node* top_level(const jit::Node* node, const jit::Block* top) {
+  while (node->owningBlock() != top) node = node->owningBlock()->owningNode();
+  return node;
+}
+
+void collect_uses(jit::Node* node, jit::Node* outermost, std::vector<jit::Value*>& uses) {
+  const auto take = [&](jit::Value* value) {
+    if (is_constant(value)) return;
+    const jit::Block* top = outermost->owningBlock();
+    const jit::Node* holder = value->node();
+    if (holder->kind() == jit::prim::Param && holder->owningBlock() == top) {
+      uses.push_back(value);
+      return;
+    }
+    if (holder->owningBlock() == top ||
+        top_level(holder->kind() == jit::prim::Param ? holder->owningBlock()->owningNode() : holder,
+                  top) != outermost) {
+      uses.push_back(value);
+    }
+  };
+  for (jit::Value* value : node->inputs()) take(value);
+  for (jit::Block* block : node->blocks()) {
+    for (jit::Node* inner : block->nodes()) collect_uses(inner, outermost, uses);
+    for (jit::Value* value : block->outputs()) take(value);
+  }
+}
+
+bool is_tensor(const jit::Value* value) {
+  return value->type()->isSubtypeOf(*c10::TensorType::get());
+}
+
+bool asks_for_shape(const jit::Node* node) {
+  static const std::set<std::string> kinds = {
+      "aten::size",  "aten::dim",    "aten::numel", "aten::sym_size", "aten::is_floating_point",
+      "prim::dtype", "prim::device", "prim::layout"};
+  return kinds.count(node->kind().toQualString()) != 0;
+}
+
+// Whether a value follows from shapes, and from nothing in the data.
+class ShapeOnly {
+ public:
+  explicit ShapeOnly(const Dependencies& dependencies) : dependencies_(dependencies) {}
+  bool operator()(const jit::Value* value) {
+    if (is_constant(value)) return true;
+    const std::int64_t node = dependencies_.producer(value);
+    if (node < 0) return false;
+    const auto found = known_.find(node);
+    if (found != known_.end()) return found->second;
+    const jit::Node* producer = dependencies_.nodes()[static_cast<std::size_t>(node)];
+    bool result = producer->blocks().empty();
+    if (result && !asks_for_shape(producer)) {
+      for (const jit::Value* input : producer->inputs()) result = result && (*this)(input);
+    }
+    known_[node] = result;
+    return result;
+  }
+
+ private:
+  const Dependencies& dependencies_;
+  std::map<std::int64_t, bool> known_;
+};
+
+// value(rows) = constant + factor * rows with constant or factor zero, from two observations.
+bool explain(std::int64_t a, std::int64_t rows_a, std::int64_t b, std::int64_t rows_b,
+             Rebuilt::Part& part) {
+  if (a == b) {
+    part = {a, 0};
+    return true;
+  }
+  if (a % rows_a != 0 || a / rows_a * rows_b != b) return false;
+  part = {0, a / rows_a};
+  return true;
+}
+
+bool rebuild(jit::Value* value, const Observation& one, const Observation& other,
+             ShapeOnly& shape_only, Rebuilt& rebuilt) {
+  const auto a = one.entries.find(value), b = other.entries.find(value);
+  if (a == one.entries.end() || b == other.entries.end()) return false;
+  if (!a->second.is_number || !b->second.is_number || !shape_only(value)) return false;
+  if (a->second.numbers.size() != b->second.numbers.size()) return false;
+  rebuilt.value = value;
+  rebuilt.parts.resize(a->second.numbers.size());
+  for (std::size_t i = 0; i < rebuilt.parts.size(); ++i) {
+    if (!explain(a->second.numbers[i], one.rows, b->second.numbers[i], other.rows,
+                 rebuilt.parts[i])) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool has_rows_first(const Observation& seen, const jit::Value* value) {
+  const auto entry = seen.entries.find(value);
+  if (entry == seen.entries.end() || !entry->second.is_tensor) return false;
+  const auto& sizes = entry->second.numbers;
+  return at::isFloatingType(entry->second.dtype) && sizes.size() >= 2 && sizes[0] == seen.rows;
+}
+
+// Operations that still write in place after freezing fix the order of everything.
+bool keeps_order(const GraphPtr& graph) {
+  for (const jit::Node* node : graph->nodes()) {
+    if (node->maybeSchema() && node->schema().is_mutable()) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Dependencies::Dependencies(const GraphPtr& graph) : graph_(graph) {
+  for (jit::Node* node : graph->nodes()) {
+    if (node->kind() == jit::prim::Constant) continue;
+    for (const jit::Value* output : node->outputs()) producers_[output] = nodes_.size();
+    nodes_.push_back(node);
+  }
+  const bool ordered = keeps_order(graph);
+  uses_.resize(nodes_.size());
+  behind_.resize(nodes_.size());
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    collect_uses(nodes_[i], nodes_[i], uses_[i]);
+    auto& mine = behind_[i];
+    mine.assign(nodes_.size(), false);
+    mine[i] = true;
+    if (ordered) std::fill(mine.begin(), mine.begin() + static_cast<std::ptrdiff_t>(i), true);
+    for (const jit::Value* value : uses_[i]) {
+      const std::int64_t from = producer(value);
+      if (from < 0) continue;
+      const auto& theirs = behind_[static_cast<std::size_t>(from)];
+      for (std::size_t j = 0; j < nodes_.size(); ++j) {
+        if (theirs[j]) mine[j] = true;
+      }
+    }
+  }
+}
+
+std::int64_t Dependencies::producer(const jit::Value* value) const {
+  const auto found = producers_.find(value);
+  return found == producers_.end() ? -1 : static_cast<std::int64_t>(found->second);
+}
+
+std::int64_t Dependencies::output_node() const {
+  return producer(graph_->outputs().at(0));
+}
+
+Observation observe(const Dependencies& dependencies, const Tensors& inputs) {
+  GraphPtr copy = std::make_shared<jit::Graph>();
+  std::map<const jit::Value*, jit::Value*> mapped;
+  const auto lookup = [&](jit::Value* value) -> jit::Value* {
+    const auto found = mapped.find(value);
+    if (found != mapped.end()) return found->second;
+    jit::Node* constant = copy->createClone(value->node(), [](jit::Value* v) { return v; });
+    copy->prependNode(constant);
+    return mapped[value] = constant->output();
+  };
+  for (jit::Value* input : dependencies.graph()->inputs()) {
+    mapped[input] = copy->addInput()->setType(input->type());
+  }
+  std::vector<const jit::Value*> watched;
+  for (jit::Node* node : dependencies.nodes()) {
+    jit::Node* clone = copy->insertNode(copy->createClone(node, lookup));
+    for (std::size_t i = 0; i < node->outputs().size(); ++i) {
+      mapped[node->outputs()[i]] = clone->outputs()[i];
+      copy->registerOutput(clone->outputs()[i]);
+      watched.push_back(node->outputs()[i]);
+    }
+  }
+  const std::vector<c10::IValue> values = Program(copy).run_values({inputs.begin(), inputs.end()});
+  Observation seen;
+  seen.rows = inputs.at(0).size(0);
+  for (std::size_t i = 0; i < watched.size(); ++i) {
+    Observation::Entry entry;
+    const c10::IValue& value = values[i];
+    if (value.isTensor() && value.toTensor().defined()) {
+      const at::Tensor& tensor = value.toTensor();
+      entry.dtype = tensor.scalar_type();
+      if (tensor.dim() == 0 && at::isIntegralType(entry.dtype, false)) {
+        entry.is_number = true;
+        entry.numbers = {tensor.item().toLong()};
+      } else {
+        entry.is_tensor = true;
+        entry.numbers = tensor.sizes().vec();
+      }
+    } else if (value.isInt()) {
+      entry.is_number = true;
+      entry.numbers = {value.toInt()};
+    } else if (value.isIntList()) {
+      entry.is_number = true;
+      entry.numbers = value.toIntVector();
+    } else {
+      continue;
+    }
+    seen.entries[watched[i]] = std::move(entry);
+  }
+  return seen;
+}
+
+std::vector<Cut> find_cuts(const Dependencies& dependencies, const Observation& one,
+                           const Observation& other) {
+  std::vector<Cut> cuts;
+  const std::int64_t last = dependencies.output_node();
+  if (last < 0) return cuts;
+  const auto& nodes = dependencies.nodes();
+  const auto& needed = dependencies.behind(static_cast<std::size_t>(last));
+  ShapeOnly shape_only(dependencies);
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    if (!needed[i] || static_cast<std::int64_t>(i) == last) continue;
+    if (nodes[i]->outputs().size() != 1) continue;
+    jit::Value* value = nodes[i]->output();
+    if (!is_tensor(value) || !has_rows_first(one, value) || !has_rows_first(other, value)) continue;
+    const auto& before = dependencies.behind(i);
+    std::set<jit::Value*> crossing;
+    for (std::size_t j = 0; j < nodes.size(); ++j) {
+      if (!needed[j] || before[j]) continue;
+      for (jit::Value* used : dependencies.uses(j)) {
+        const std::int64_t from = dependencies.producer(used);
+        if (from < 0 || before[static_cast<std::size_t>(from)]) crossing.insert(used);
+      }
+    }
+    Cut cut{value, i, {}};
+    bool alone = crossing.count(value) != 0;
+    for (jit::Value* used : crossing) {
+      if (!alone) break;
+      if (used == value) continue;
+      Rebuilt rebuilt;
+      alone = rebuild(used, one, other, shape_only, rebuilt);
+      if (alone) cut.rebuilt.push_back(std::move(rebuilt));
+    }
+    if (!alone) continue;
+    std::sort(cut.rebuilt.begin(), cut.rebuilt.end(), [](const Rebuilt& a, const Rebuilt& b) {
+      return a.value->unique() < b.value->unique();
+    });
+    cuts.push_back(std::move(cut));
+  }
+  // In order of depth: of two cuts one lies behind the other.
+  std::stable_sort(cuts.begin(), cuts.end(), [&](const Cut& a, const Cut& b) {
+    return a.node != b.node && dependencies.behind(b.node)[a.node];
+  });
+  return cuts;
+}
+
+GraphPtr extract(const Dependencies& dependencies, const Cut* from, const Cut* to) {
+  auto part = std::make_shared<jit::Graph>();
+  std::map<const jit::Value*, jit::Value*> mapped;
+  jit::Value* entry = nullptr;
+  if (from) {
+    entry = part->addInput()->setType(c10::TensorType::get());
+    mapped[from->value] = entry;
+  } else {
+    for (jit::Value* input : dependencies.graph()->inputs()) {
+      mapped[input] = part->addInput()->setType(c10::TensorType::get());
+    }
+  }
+  const auto lookup = [&](jit::Value* value) -> jit::Value* {
+    const auto found = mapped.find(value);
+    if (found != mapped.end()) return found->second;
+    TORCH_INTERNAL_ASSERT(is_constant(value));
+    jit::Node* constant = part->createClone(value->node(), [](jit::Value* v) { return v; });
+    part->prependNode(constant);
+    return mapped[value] = constant->output();
+  };
+  if (from && !from->rebuilt.empty()) {
+    jit::Value* rows = part->insert(jit::aten::size, {entry, part->insertConstant(0)});
+    const auto number = [&](const Rebuilt::Part& p) -> jit::Value* {
+      if (p.factor == 0) return part->insertConstant(p.constant);
+      if (p.factor == 1) return rows;
+      return part->insert(jit::aten::mul, {rows, part->insertConstant(p.factor)});
+    };
+    for (const Rebuilt& rebuilt : from->rebuilt) {
+      if (rebuilt.value->type()->kind() == c10::TypeKind::ListType) {
+        std::vector<jit::Value*> parts;
+        for (const auto& p : rebuilt.parts) parts.push_back(number(p));
+        mapped[rebuilt.value] =
+            part->insertNode(part->createList(c10::IntType::get(), parts))->output();
+      } else if (is_tensor(rebuilt.value)) {
+        jit::Node* scalar = part->create(jit::prim::NumToTensor, {number(rebuilt.parts[0])});
+        mapped[rebuilt.value] = part->insertNode(scalar)->output();
+      } else {
+        mapped[rebuilt.value] = number(rebuilt.parts[0]);
+      }
+    }
+  }
+  jit::Value* result = to ? to->value : dependencies.graph()->outputs().at(0);
+  const std::int64_t last = dependencies.producer(result);
+  if (last >= 0) {
+    const auto& wanted = dependencies.behind(static_cast<std::size_t>(last));
+    for (std::size_t i = 0; i < dependencies.nodes().size(); ++i) {
+      if (!wanted[i] || (from && dependencies.behind(from->node)[i])) continue;
+      jit::Node* node = dependencies.nodes()[i];
+      jit::Node* clone = part->insertNode(part->createClone(node, lookup));
+      for (std::size_t k = 0; k < node->outputs().size(); ++k) {
+        mapped[node->outputs()[k]] = clone->outputs()[k];
+      }
+    }
+  }
+  part->registerOutput(lookup(result));
+  part->lint();
+  return part;
+}
+
+}  // namespace cachectl::model

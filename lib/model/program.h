@@ -1,0 +1,31 @@
+#pragma once
+
+#include <ATen/core/ivalue.h>
+
+#include <memory>
+#include <vector>
+
+#include "model/freeze.h"
+
+namespace cachectl::model {
+
+// A graph, ready to run: no profiling, no specialisation, no gradients. run may be
+// called from several threads at once. An input that the graph would write to is
+// copied first.
+class Program {
+ public:
+  explicit Program(const GraphPtr& graph);
+  ~Program();
+  Program(Program&&) noexcept;
+  Program& operator=(Program&&) noexcept;
+
+  // One output. Throws c10::Error as the operations do.
+  at::Tensor run(const Tensors& inputs) const;
+  std::vector<c10::IValue> run_values(std::vector<c10::IValue> inputs) const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace cachectl::model

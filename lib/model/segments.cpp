@@ -1,0 +1,61 @@
+#include "model/segments.h"
+
+#include <ATen/ATen.h>
+
+#include "base/error.h"
+#include "base/text.h"
+#include "model/chain_state.h"
+
+namespace cachectl::model {
+
+Tensors ChainInputs::prepare(const Tensors& inputs) const {
+  if (inputs.size() != shapes.size()) {
+    fail(ExitCode::kIncompatible, "{}: was loaded with {} inputs, but is given {}", path,
+         shapes.size(), inputs.size());
+  }
+  Tensors ready;
+  for (std::size_t i = 0; i < inputs.size(); ++i) {
+    const at::Tensor& input = inputs[i];
+    if (input.dim() == 0 || input.sizes().slice(1) != at::IntArrayRef(shapes[i])) {
+      fail(ExitCode::kIncompatible, "{}: input {} has shape {}; expected samples of {}", path, i,
+           text::shape(input.sizes().vec()), text::shape(shapes[i]));
+    }
+    if (at::isFloatingType(input.scalar_type()) != at::isFloatingType(dtypes[i])) {
+      fail(ExitCode::kIncompatible, "{}: input {} is {}; expected {}", path, i,
+           at::toString(input.scalar_type()), at::toString(dtypes[i]));
+    }
+    ready.push_back(input.to(at::Device(device), dtypes[i]));
+  }
+  return ready;
+}
+
+std::size_t SegmentChain::size() const {
+  return state_->programs.size();
+}
+const std::vector<std::string>& SegmentChain::candidates() const {
+  return state_->names;
+}
+
+Tensors SegmentChain::run(std::size_t segment, const Tensors& live) const {
+  const Program& program = state_->programs.at(segment);
+  const bool last = segment + 1 == size();
+  try {
+    at::Tensor output = program.run(segment == 0 ? state_->inputs.prepare(live) : live);
+    if (last) output = output.to(at::kFloat);
+    return {std::move(output)};
+  } catch (const Error&) {
+    throw;
+  } catch (const c10::Error& error) {
+    fail(ExitCode::kIncompatible, "{}: {}: {}", state_->path,
+         last ? std::string("the last segment") : "the segment up to " + state_->names[segment],
+         first_line(error));
+  }
+}
+
+at::Tensor SegmentChain::run(const Tensors& inputs) const {
+  Tensors live = inputs;
+  for (std::size_t i = 0; i < size(); ++i) live = run(i, live);
+  return live.at(0);
+}
+
+}  // namespace cachectl::model
