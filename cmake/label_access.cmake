@@ -1,0 +1,42 @@
+# Labels serve the evaluation and the training of backbones, nothing else. This walks
+# the link lists of every executable of apps/ and refuses a configuration in which
+# another one could read them.
+set(CACHECTL_LABEL_READERS cachectl-backbone cachectl-eval)
+
+# All libraries of the project that a target links, directly or not.
+function(cachectl_linked target result)
+  set(found ${${result}})
+  get_target_property(type ${target} TYPE)
+  set(properties INTERFACE_LINK_LIBRARIES)
+  if(NOT type STREQUAL "INTERFACE_LIBRARY")
+    list(APPEND properties LINK_LIBRARIES)
+  endif()
+  foreach(property IN LISTS properties)
+    get_target_property(links ${target} ${property})
+    foreach(link IN LISTS links)
+      string(REGEX REPLACE "^\\$<LINK_ONLY:(.*)>$" "\\1" link "${link}")
+      if(link MATCHES "^cachectl_" AND TARGET ${link} AND NOT link IN_LIST found)
+        list(APPEND found ${link})
+        cachectl_linked(${link} found)
+      endif()
+    endforeach()
+  endforeach()
+  set(${result} ${found} PARENT_SCOPE)
+endfunction()
+
+function(cachectl_check_label_access folder)
+  get_property(targets DIRECTORY ${folder} PROPERTY BUILDSYSTEM_TARGETS)
+  foreach(target IN LISTS targets)
+    get_target_property(type ${target} TYPE)
+    if(NOT type STREQUAL "EXECUTABLE" OR target IN_LIST CACHECTL_LABEL_READERS)
+      continue()
+    endif()
+    set(linked)
+    cachectl_linked(${target} linked)
+    if(cachectl_labels IN_LIST linked)
+      list(JOIN linked " " linked)
+      message(FATAL_ERROR "${target} can read labels: it links cachectl_labels, by one of "
+                          "${linked}. Only ${CACHECTL_LABEL_READERS} may.")
+    endif()
+  endforeach()
+endfunction()
