@@ -58,6 +58,7 @@ class CacheModel {
   // Parameters and running statistics by name ("0.weight", "0.norm.mean", "classifier.bias"):
   // float32, detached, copies.
   State state() const;
+  State gradients() const;  // of the parameters, by name: copies
 
   // A copy with batch norms folded into the weights. precision: "float32" or "bfloat16"
   // (what is computed in it; logits are float32).
