@@ -3,10 +3,12 @@
 #include <ATen/ATen.h>
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "artifact/tensors.h"
 #include "base/error.h"
+#include "base/text.h"
 
 namespace cachectl::artifact {
 namespace {
@@ -103,6 +105,41 @@ std::vector<CurvePoint> read_curve(const io::Group& group) {
   return curve;
 }
 
+// What a replay may differ by, relative to the largest logit: another processor or
+// library sums in another order.
+constexpr double kReplayTolerance = 1e-3;
+
+// Builds the cache model, which checks names and shapes of the weights, and asks it for
+// the logits of its sample inputs.
+void replay(const TrainedCache& cache, const std::string& where) {
+  const std::int64_t classes = cache.sample_logits.size(1);
+  try {
+    const auto cost = model::head_cost(model::Architecture::parse(cache.architecture),
+                                       cache.input_shape, classes);
+    if (cost.parameters != cache.parameters || cost.flops() != cache.flops) {
+      fail(ExitCode::kCorrupt, "{} parameters and {} FLOPs, but {} on {} has {} and {}",
+           cache.parameters, cache.flops, cache.architecture, text::shape(cache.input_shape),
+           cost.parameters, cost.flops());
+    }
+    const auto inputs = cache.sample_inputs.sizes().slice(1);
+    if (inputs != at::IntArrayRef(cache.input_shape)) {
+      fail(ExitCode::kCorrupt, "sample_inputs are {}, expected {}", text::shape(inputs.vec()),
+           text::shape(cache.input_shape));
+    }
+    const at::Tensor logits = predictor_of(cache, classes, "weights")->logits(cache.sample_inputs);
+    const double scale = std::max(1.0, cache.sample_logits.abs().max().item<double>());
+    const double difference = (logits - cache.sample_logits).abs().max().item<double>();
+    if (!(difference <= kReplayTolerance * scale)) {
+      fail(ExitCode::kCorrupt,
+           "logits {:.3g} away from those stored for its sample inputs, at most {:.3g} is "
+           "allowed: these weights are not the ones that were written",
+           difference, kReplayTolerance * scale);
+    }
+  } catch (const Error& error) {
+    fail(ExitCode::kCorrupt, "{}: {}", where, error.what());
+  }
+}
+
 TrainedCache read_cache(const io::Group& group) {
   TrainedCache cache;
   cache.layer = group.text("layer");
@@ -118,15 +155,15 @@ TrainedCache read_cache(const io::Group& group) {
   }
   const io::Group weights = group.group("weights");
   for (const auto& name : weights.children()) cache.weights[name] = read_tensor(weights, name);
-  if (group.has("sample_inputs")) {
-    cache.sample_inputs = read_tensor(group, "sample_inputs");
-    cache.sample_logits = read_tensor(group, "sample_logits");
-    if (cache.sample_logits.dim() != 2 || cache.sample_inputs.dim() < 1 ||
-        cache.sample_inputs.size(0) != cache.sample_logits.size(0)) {
-      fail(ExitCode::kCorrupt, "{}: sample_inputs and sample_logits don't belong together",
-           group.where());
-    }
+  cache.sample_inputs = read_tensor(group, "sample_inputs");
+  cache.sample_logits = read_tensor(group, "sample_logits");
+  if (cache.sample_logits.dim() != 2 || cache.sample_inputs.dim() < 2 ||
+      cache.sample_logits.size(0) == 0 ||
+      cache.sample_inputs.size(0) != cache.sample_logits.size(0)) {
+    fail(ExitCode::kCorrupt, "{}: sample_inputs and sample_logits don't belong together",
+         group.where());
   }
+  replay(cache, group.where());
   if (group.has("training_curve")) cache.curve = read_curve(group);
   cache.calibrated = group.has("calibration");
   if (cache.calibrated) cache.calibration = read_calibration(group.group("calibration"));
@@ -134,6 +171,14 @@ TrainedCache read_cache(const io::Group& group) {
 }
 
 }  // namespace
+
+std::shared_ptr<const model::Predictor> predictor_of(const TrainedCache& cache,
+                                                     std::int64_t classes, const std::string& where,
+                                                     const std::string& precision) {
+  return model::CacheModel::from_state(model::Architecture::parse(cache.architecture),
+                                       cache.input_shape, classes, cache.weights, where)
+      .freeze(precision);
+}
 
 void write_cache_models(io::Group& group, const std::vector<TrainedCache>& caches,
                         bool with_calibration_data) {
@@ -149,10 +194,8 @@ void write_cache_models(io::Group& group, const std::vector<TrainedCache>& cache
     one.set("validation_agreement", cache.validation_agreement);
     io::Group weights = one.create_group("weights");
     for (const auto& [name, tensor] : cache.weights) write_tensor(weights, name, tensor);
-    if (cache.sample_inputs.defined()) {
-      write_tensor(one, "sample_inputs", cache.sample_inputs);
-      write_tensor(one, "sample_logits", cache.sample_logits);
-    }
+    write_tensor(one, "sample_inputs", cache.sample_inputs);
+    write_tensor(one, "sample_logits", cache.sample_logits);
     if (with_calibration_data) write_curve(one, cache.curve);
     if (cache.calibrated) write_calibration(one, cache.calibration, with_calibration_data);
   }

@@ -13,7 +13,8 @@ namespace cachectl::artifact {
 void write_cache_models(io::Group& group, const std::vector<TrainedCache>& caches,
                         bool with_calibration_data);
 
-// Throws Error (corrupt) for missing or malformed objects and values that can't be.
+// Throws Error (corrupt) for missing or malformed objects, values that can't be, and a cache
+// model that does not answer its sample inputs as it did when it was written.
 std::vector<TrainedCache> read_cache_models(const io::Group& group);
 
 }  // namespace cachectl::artifact

@@ -65,6 +65,7 @@ struct TrainedCache {
 };
 
 // Ready to infer; precision: float32 or bfloat16. `where` names the cache model in messages.
+// Throws Error when the weights are not those of the architecture on this shape.
 std::shared_ptr<const model::Predictor> predictor_of(const TrainedCache& cache,
                                                      std::int64_t classes, const std::string& where,
                                                      const std::string& precision = "float32");
@@ -83,10 +84,5 @@ struct Caches {
 void write_caches(const std::string& path, const Caches& caches, const CommonOptions& common,
                   const std::map<std::string, io::Provenance>& inputs);
 Caches read_caches(const std::string& path);  // replays the samples
-
-// One cache model with its calibration as the contents of a group; plans hold them so, too.
-// Reading checks shapes and finiteness and replays the samples; throws Error (corrupt).
-void write_cache(io::Group group, const TrainedCache& cache);
-TrainedCache read_cache(const io::Group& group, std::int64_t classes);
 
 }  // namespace cachectl::artifact

@@ -20,13 +20,14 @@ TrainedCache cache_of(const std::string& layer) {
   cache.layer = layer;
   cache.architecture = "fc4";
   cache.input_shape = {3, 2, 2};
-  cache.flops = 100;
-  cache.parameters = 10;
-  cache.weight_bytes = 40;
-  cache.weights["linear.weight"] = at::arange(12, at::kFloat).reshape({3, 4});
-  cache.weights["scale"] = at::scalar_tensor(2.5, at::kFloat);
+  const model::CacheModel trained(model::Architecture::parse(cache.architecture), cache.input_shape,
+                                  5);
+  cache.flops = trained.cost().flops();
+  cache.parameters = trained.cost().parameters;
+  cache.weight_bytes = trained.cost().weight_bytes;
+  cache.weights = trained.state();
   cache.sample_inputs = at::ones({2, 3, 2, 2});
-  cache.sample_logits = at::zeros({2, 5});
+  cache.sample_logits = trained.freeze()->logits(cache.sample_inputs);
   cache.curve = {{1, 0.5, 0.6, 0.7}, {2, 0.4, 0.55, 0.8}};
   cache.validation_agreement = 0.8;
   cache.calibrated = true;
@@ -130,8 +131,8 @@ TEST_F(PlanFiles, ComeBackAsTheyWereWritten) {
   const TrainedCache& cache = read.caches[1];
   EXPECT_EQ(cache.layer, "layer2");
   EXPECT_EQ(cache.calibration.temperature, 1.5);
-  EXPECT_TRUE(
-      at::equal(cache.weights.at("linear.weight"), written.caches[1].weights.at("linear.weight")));
+  EXPECT_TRUE(at::equal(cache.weights.at("classifier.weight"),
+                        written.caches[1].weights.at("classifier.weight")));
   EXPECT_TRUE(at::equal(cache.sample_logits, written.caches[1].sample_logits));
   ASSERT_EQ(read.plans.size(), 2u);
   const Plan& plan = read.plans[0];
