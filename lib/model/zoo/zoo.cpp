@@ -4,6 +4,7 @@
 #include <torch/csrc/jit/api/module.h>
 
 #include <functional>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/text.h"
@@ -53,6 +54,17 @@ const Entry& find_entry(const std::string& name) {
   const std::string near = text::nearest(name, architecture_names());
   fail(ExitCode::kUsage, "no architecture is called '{}'{} (cachectl-backbone list shows them all)",
        name, near.empty() ? "" : ": did you mean '" + near + "'?");
+}
+
+std::int64_t count_parameters(const Layer& layer) {
+  std::int64_t count = 0;
+  for (const TensorSpec& tensor : layer.tensors) {
+    if (tensor.is_buffer) continue;
+    count += std::accumulate(tensor.shape.begin(), tensor.shape.end(), std::int64_t{1},
+                             std::multiplies<>());
+  }
+  for (const auto& [name, child] : layer.children) count += count_parameters(child);
+  return count;
 }
 
 void check_choice(const std::string& what, const std::string& value,
@@ -127,6 +139,10 @@ std::int64_t parameter_count(const torch::jit::Module& module) {
   std::int64_t count = 0;
   for (const at::Tensor& parameter : module.parameters()) count += parameter.numel();
   return count;
+}
+
+std::int64_t parameter_count(const Spec& spec) {
+  return count_parameters(find_entry(spec.arch).describe(completed(spec)));
 }
 
 }  // namespace cachectl::zoo

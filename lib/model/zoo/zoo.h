@@ -46,5 +46,6 @@ torch::jit::Module build(const Spec& spec, std::uint64_t seed);
 torch::jit::Module build_unfilled(const Spec& spec);
 
 std::int64_t parameter_count(const torch::jit::Module& module);
+std::int64_t parameter_count(const Spec& spec);  // without building it
 
 }  // namespace cachectl::zoo
