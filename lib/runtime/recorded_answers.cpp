@@ -1,0 +1,115 @@
+#include "runtime/recorded_answers.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <unordered_map>
+
+#include "base/cancel.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "model/cache_model.h"
+#include "model/confidence.h"
+
+namespace cachectl::runtime {
+namespace {
+
+// Rows that are read and computed at once: enough to keep the cores busy, few enough
+// that the activations of early layers (1 MiB a sample) stay within memory.
+std::size_t rows_per_block(const std::vector<std::int64_t>& shape) {
+  constexpr std::int64_t kBlockBytes = std::int64_t{64} << 20, kMostRows = 512;
+  std::int64_t bytes = sizeof(float);
+  for (const auto size : shape) bytes *= size;
+  return static_cast<std::size_t>(std::clamp<std::int64_t>(kBlockBytes / bytes, 1, kMostRows));
+}
+
+template <class Use>
+void for_each_block(const std::vector<std::int64_t>& rows, std::size_t size, Use use) {
+  for (std::size_t first = 0; first < rows.size(); first += size) {
+    cancel::throw_if_requested();
+    const std::size_t last = std::min(first + size, rows.size());
+    use(std::vector<std::int64_t>(rows.begin() + static_cast<std::ptrdiff_t>(first),
+                                  rows.begin() + static_cast<std::ptrdiff_t>(last)));
+  }
+}
+
+}  // namespace
+
+std::vector<float> logits_on(const artifact::TrainedCache& cache, std::int64_t classes,
+                             const artifact::MedialReader& medial,
+                             const std::vector<std::int64_t>& rows) {
+  const auto& layer = medial.layer(cache.layer);
+  if (layer.shape != cache.input_shape) {
+    fail(ExitCode::kIncompatible,
+         "{}: {} has activations of {}, but its cache model was trained on {}", medial.path(),
+         cache.layer, text::shape(layer.shape), text::shape(cache.input_shape));
+  }
+  if (medial.classes() != classes) {
+    fail(ExitCode::kIncompatible, "{}: {} classes, but the cache models have {}", medial.path(),
+         medial.classes(), classes);
+  }
+  const auto model =
+      model::CacheModel::from_state(model::Architecture::parse(cache.architecture),
+                                    cache.input_shape, classes, cache.weights, cache.layer)
+          .freeze();
+  std::vector<float> logits;
+  logits.reserve(rows.size() * static_cast<std::size_t>(classes));
+  for_each_block(rows, rows_per_block(layer.shape), [&](const std::vector<std::int64_t>& block) {
+    const at::Tensor out = model->logits(medial.activations(cache.layer, block)).contiguous();
+    const float* values = out.data_ptr<float>();
+    logits.insert(logits.end(), values, values + out.numel());
+  });
+  return logits;
+}
+
+decision::ExitRecord answers_of(const std::vector<float>& logits, std::int64_t classes,
+                                double temperature) {
+  decision::ExitRecord record;
+  for (std::size_t at = 0; at < logits.size(); at += static_cast<std::size_t>(classes)) {
+    const model::Decision decision = model::decide(logits.data() + at, classes, temperature);
+    record.prediction.push_back(decision.label);
+    record.confidence.push_back(decision.confidence);
+  }
+  return record;
+}
+
+std::vector<std::int32_t> backbone_classes(const artifact::MedialReader& medial,
+                                           const std::vector<std::int64_t>& rows) {
+  std::vector<std::int32_t> labels;
+  constexpr std::size_t kRows = 4096;
+  for_each_block(rows, kRows, [&](const std::vector<std::int64_t>& block) {
+    const at::Tensor pd = medial.pd(block).contiguous();
+    const float* values = pd.data_ptr<float>();
+    for (std::size_t i = 0; i < block.size(); ++i) {
+      const float* row = values + static_cast<std::int64_t>(i) * medial.classes();
+      labels.push_back(
+          static_cast<std::int32_t>(std::max_element(row, row + medial.classes()) - row));
+    }
+  });
+  return labels;
+}
+
+void require_disjoint_parts(const artifact::MedialReader& medial) {
+  const auto& rows = medial.rows();
+  std::unordered_map<std::uint64_t, data::Part> seen;
+  for (std::size_t i = 0; i < rows.ids.size(); ++i) {
+    const auto [known, is_new] = seen.emplace(rows.ids[i], rows.parts[i]);
+    if (is_new || known->second == rows.parts[i]) continue;
+    fail(ExitCode::kIncompatible,
+         "{}: sample {:016x} is in the {} part and in the {} part; what a step learns from must "
+         "not be what it is judged by: collect again",
+         medial.path(), rows.ids[i], data::part_name(known->second),
+         data::part_name(rows.parts[i]));
+  }
+}
+
+std::vector<std::uint64_t> ids_of(const artifact::MedialReader& medial,
+                                  const std::vector<std::int64_t>& rows) {
+  std::vector<std::uint64_t> ids;
+  for (const auto row : rows) ids.push_back(medial.rows().ids[static_cast<std::size_t>(row)]);
+  std::sort(ids.begin(), ids.end());
+  ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
+  return ids;
+}
+
+}  // namespace cachectl::runtime

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "artifact/caches.h"
+#include "artifact/medial.h"
+#include "decision/records.h"
+
+// What cache models answer for recorded activations.
+namespace cachectl::runtime {
+
+// Logits [rows.size() * classes] of a cache model for rows of the medial file, read in
+// blocks. Throws Error(kIncompatible) that names both when shapes or classes differ.
+std::vector<float> logits_on(const artifact::TrainedCache& cache, std::int64_t classes,
+                             const artifact::MedialReader& medial,
+                             const std::vector<std::int64_t>& rows);
+
+// Class and confidence of each sample, rounded as the engine rounds them.
+decision::ExitRecord answers_of(const std::vector<float>& logits, std::int64_t classes,
+                                double temperature);
+
+// The class the backbone gave: the greatest of its distribution, of equal ones the first.
+std::vector<std::int32_t> backbone_classes(const artifact::MedialReader& medial,
+                                           const std::vector<std::int64_t>& rows);
+
+// Throws Error(kIncompatible) when a sample id stands in two parts of the file.
+void require_disjoint_parts(const artifact::MedialReader& medial);
+
+// Ids of rows, without repeats, ascending.
+std::vector<std::uint64_t> ids_of(const artifact::MedialReader& medial,
+                                  const std::vector<std::int64_t>& rows);
+
+}  // namespace cachectl::runtime
