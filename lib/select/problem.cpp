@@ -1,0 +1,136 @@
+#include "select/problem.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "runtime/recorded_answers.h"
+#include "select/measured_cost.h"
+
+namespace cachectl::select {
+namespace {
+
+std::vector<bool> marked(const std::vector<std::string>& layers, const artifact::Caches& caches,
+                         const std::string& flag) {
+  std::vector<bool> marks(caches.caches.size(), false);
+  for (const auto& layer : layers) {
+    bool known = false;
+    std::vector<std::string> names;
+    for (std::size_t d = 0; d < caches.caches.size(); ++d) {
+      names.push_back(caches.caches[d].layer);
+      if (caches.caches[d].layer != layer) continue;
+      marks[d] = true;
+      known = true;
+    }
+    if (known) continue;
+    const std::string near = text::nearest(layer, names);
+    fail(ExitCode::kUsage, "{}: '{}' has no cache model{}; there are {}", flag, layer,
+         near.empty() ? "" : " (did you mean '" + near + "'?)", text::join(names, ", "));
+  }
+  return marks;
+}
+
+Limits limits_of(const Options& options, const artifact::Caches& caches) {
+  Limits limits;
+  if (options.max_caches > 0) limits.max_exits = static_cast<std::size_t>(options.max_caches);
+  if (options.max_model_mib > 0) limits.max_bytes = options.max_model_mib * 1024 * 1024;
+  for (const auto& cache : caches.caches) {
+    limits.bytes.push_back(static_cast<double>(cache.weight_bytes));
+  }
+  limits.required = marked(options.require, caches, "--require");
+  limits.forbidden = marked(options.forbid, caches, "--forbid");
+  for (std::size_t d = 0; d < caches.caches.size(); ++d) {
+    if (!limits.required[d] || !limits.forbidden[d]) continue;
+    fail(ExitCode::kUsage, "'{}' is required and forbidden at once", caches.caches[d].layer);
+  }
+  return limits;
+}
+
+// The medial file is the one they were trained and calibrated on, so that its parts are
+// known to be what each step saw.
+void require_fit(const Options& options, const artifact::MedialReader& medial,
+                 const artifact::Caches& caches) {
+  runtime::require_disjoint_parts(medial);
+  const struct {
+    data::Part part;
+    const std::string& consumed;
+    const char* by;
+  } uses[] = {{data::Part::kTrain, caches.train_ids_hash, "trained"},
+              {data::Part::kValidation, caches.validation_ids_hash, "calibrated"}};
+  for (const auto& use : uses) {
+    const std::string found = medial.ids_hash(use.part);
+    if (found == use.consumed) continue;
+    fail(ExitCode::kIncompatible,
+         "{}: its cache models were {} on other samples (ids {:.12}) than the {} part of {} (ids "
+         "{:.12}); only with the file they were made from is it known that the certify part has "
+         "had no hand in them",
+         options.caches, use.by, use.consumed, data::part_name(use.part), options.medial, found);
+  }
+}
+
+decision::Records records_of(const artifact::Caches& caches) {
+  decision::Records records;
+  records.backbone = caches.backbone_classes;
+  for (const auto& cache : caches.caches) {
+    records.exits.push_back({cache.calibration.predictions, cache.calibration.confidences});
+  }
+  return records;
+}
+
+void add_costs(const Options& options, Problem& problem) {
+  const std::size_t samples = problem.validation.samples();
+  if (options.cost == "flops") {
+    problem.batches = {0};
+    problem.costs.push_back(flops_model(problem.profile, problem.caches, samples));
+    return;
+  }
+  const std::set<std::int64_t> sizes(options.batch.begin(), options.batch.end());
+  if (sizes.empty()) fail(ExitCode::kUsage, "--batch: --cost latency needs a batch size");
+  if (problem.profile.device != options.common.device) {
+    log::warning("the profile was measured on {}, cache models are timed on {}",
+                 problem.profile.device, options.common.device);
+  }
+  const auto look_ups = time_look_ups(problem.caches, *sizes.rbegin(), options.common.device);
+  for (const auto size : sizes) {
+    problem.batches.push_back(size);
+    problem.costs.push_back(
+        latency_model(problem.profile, problem.caches, look_ups, samples, size));
+  }
+}
+
+}  // namespace
+
+Problem read_problem(const Options& options, const artifact::MedialReader& medial) {
+  Problem problem;
+  problem.profile = artifact::read_profile(options.profile);
+  problem.caches = artifact::read_caches(options.caches);
+  const auto& caches = problem.caches;
+  io::require_same_input("backbone", options.profile, problem.profile.provenance, options.caches,
+                         caches.provenance);
+  io::require_same_input("backbone", options.profile, problem.profile.provenance, options.medial,
+                         medial.provenance());
+  if (caches.caches.empty()) {
+    fail(ExitCode::kNothingProcessed, "{}: holds no cache model", options.caches);
+  }
+  for (const auto& cache : caches.caches) {
+    if (cache.calibrated) continue;
+    fail(ExitCode::kIncompatible,
+         "{}: the cache model of {} is not calibrated: run "
+         "cachectl-calibrate first",
+         options.caches, cache.layer);
+  }
+  if (caches.classes != problem.profile.classes) {
+    fail(ExitCode::kIncompatible, "{}: {} classes, but {} has {}", options.caches, caches.classes,
+         options.profile, problem.profile.classes);
+  }
+  require_fit(options, medial, caches);
+  problem.validation = records_of(caches);
+  problem.curves = decision::make_curves(problem.validation);
+  problem.limits = limits_of(options, caches);
+  add_costs(options, problem);
+  return problem;
+}
+
+}  // namespace cachectl::select

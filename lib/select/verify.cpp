@@ -1,0 +1,161 @@
+#include "select/verify.h"
+
+#include <fmt/core.h>
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "artifact/medial.h"
+#include "artifact/plan.h"
+#include "base/error.h"
+#include "base/table.h"
+#include "decision/fixed_sequence.h"
+#include "decision/outcome.h"
+#include "runtime/recorded_answers.h"
+
+namespace cachectl::select {
+namespace {
+
+std::vector<std::int64_t> rows_of(const artifact::MedialReader& medial, const std::string& part) {
+  std::vector<std::int64_t> rows;
+  for (const data::Part one : data::kParts) {
+    if (part != "all" && part != data::part_name(one)) continue;
+    const auto more = medial.rows_of(one);
+    rows.insert(rows.end(), more.begin(), more.end());
+  }
+  return rows;
+}
+
+void require_fresh(const Options& options, const artifact::PlanFile& plan,
+                   const std::vector<std::uint64_t>& ids) {
+  const struct {
+    const std::vector<std::uint64_t>& ids;
+    const char* use;
+  } uses[] = {{plan.train_ids, "its cache models learnt from"},
+              {plan.validation_ids, "it was chosen by"},
+              {plan.certify_ids, "it was certified by"}};
+  for (const auto& use : uses) {
+    const std::set<std::uint64_t> used(use.ids.begin(), use.ids.end());
+    std::size_t shared = 0;
+    for (const auto id : ids) shared += used.count(id);
+    if (shared == 0) continue;
+    fail(ExitCode::kIncompatible,
+         "{}: {} of its {} samples are among those that {} ({}); a plan is verified on samples it "
+         "has not met: collect fresh ones, or take a part that is (--part test)",
+         options.medial, shared, ids.size(), use.use, options.verify);
+  }
+}
+
+struct Verdict {
+  std::int64_t batch = 0, samples = 0, differing = 0;
+  double epsilon = 0, delta = 0, risk = 0, upper = 1, p_value = 1;
+  std::string text;
+  std::vector<decision::ClassLoss> classes;
+};
+
+Verdict judge(const decision::Records& records, const artifact::Plan& plan,
+              const Options& options) {
+  decision::Exits exits;
+  for (const auto& exit : plan.exits) {
+    exits.push_back({static_cast<std::size_t>(exit.cache), static_cast<float>(exit.threshold)});
+  }
+  const auto outcome = decision::run_over(records, exits);
+  Verdict verdict;
+  verdict.batch = plan.batch;
+  verdict.samples = outcome.samples;
+  verdict.differing = outcome.differing;
+  verdict.risk = outcome.risk();
+  verdict.classes = decision::loss_by_class(records, exits);
+  const bool certified = plan.certificate.has_value();
+  verdict.epsilon = options.epsilon > 0 || !certified ? options.epsilon : plan.certificate->epsilon;
+  verdict.delta = certified && options.epsilon == 0 ? plan.certificate->delta : options.delta;
+  verdict.upper = decision::upper_bound(verdict.differing, verdict.samples, verdict.delta);
+  if (exits.empty()) {
+    verdict.text = "confirmed: the backbone alone";
+    verdict.p_value = 0;
+    verdict.upper = 0;
+    return verdict;
+  }
+  if (verdict.epsilon <= 0) {
+    verdict.text = "no certificate: give --epsilon to test one";
+    return verdict;
+  }
+  const auto n = verdict.samples, k = verdict.differing;
+  verdict.p_value = decision::p_value(k, n, verdict.epsilon);
+  const double as_many = 1 - decision::binomial_cdf(k - 1, n, verdict.epsilon);
+  verdict.text = verdict.p_value <= verdict.delta ? "confirmed"
+                 : as_many <= verdict.delta       ? "refuted"
+                                                  : "undecided";
+  return verdict;
+}
+
+nlohmann::ordered_json json_of(const Verdict& verdict) {
+  nlohmann::ordered_json json = {
+      {"batch", verdict.batch},         {"verdict", verdict.text}, {"samples", verdict.samples},
+      {"differing", verdict.differing}, {"risk", verdict.risk},    {"upper_bound", verdict.upper},
+      {"epsilon", verdict.epsilon},     {"delta", verdict.delta},  {"p_value", verdict.p_value}};
+  for (const auto& loss : verdict.classes) {
+    json["classes"].push_back({{"class", loss.label},
+                               {"samples", loss.samples},
+                               {"hits", loss.hits},
+                               {"differing", loss.differing}});
+  }
+  return json;
+}
+
+void print(const std::vector<Verdict>& verdicts, const Options& options) {
+  if (options.common.json) {
+    nlohmann::ordered_json all = nlohmann::ordered_json::array();
+    for (const auto& verdict : verdicts) all.push_back(json_of(verdict));
+    std::cout << all.dump(2) << '\n';
+    return;
+  }
+  Table table({"batch", "samples", "differ", "risk", "at most", "epsilon", "p", "verdict"});
+  for (const auto& verdict : verdicts) {
+    table.add({verdict.batch == 0 ? "any" : std::to_string(verdict.batch),
+               std::to_string(verdict.samples), std::to_string(verdict.differing),
+               fmt::format("{:.2f} %", 100 * verdict.risk),
+               fmt::format("{:.2f} %", 100 * verdict.upper),
+               fmt::format("{:g} %", 100 * verdict.epsilon), fmt::format("{:.3g}", verdict.p_value),
+               verdict.text});
+  }
+  table.print(std::cout);
+  if (!options.per_class) return;
+  for (const auto& verdict : verdicts) {
+    std::cout << '\n';
+    Table classes({"class", "samples", "leave early", "differ"});
+    for (const auto& loss : verdict.classes) {
+      classes.add({std::to_string(loss.label), std::to_string(loss.samples),
+                   std::to_string(loss.hits), std::to_string(loss.differing)});
+    }
+    classes.print(std::cout);
+  }
+}
+
+}  // namespace
+
+void verify(const Options& options) {
+  const artifact::PlanFile plan = artifact::read_plan(options.verify);
+  const artifact::MedialReader medial(options.medial);
+  io::require_same_input("backbone", options.verify, plan.provenance, options.medial,
+                         medial.provenance());
+  const auto rows = rows_of(medial, options.part);
+  if (rows.empty()) {
+    fail(ExitCode::kNothingProcessed, "{}: has no samples in part '{}'", options.medial,
+         options.part);
+  }
+  require_fresh(options, plan, runtime::ids_of(medial, rows));
+  decision::Records records;
+  records.backbone = runtime::backbone_classes(medial, rows);
+  for (const auto& cache : plan.caches) {
+    const auto logits = runtime::logits_on(cache, plan.classes, medial, rows);
+    records.exits.push_back(
+        runtime::answers_of(logits, plan.classes, cache.calibration.temperature));
+  }
+  std::vector<Verdict> verdicts;
+  for (const auto& one : plan.plans) verdicts.push_back(judge(records, one, options));
+  print(verdicts, options);
+}
+
+}  // namespace cachectl::select
