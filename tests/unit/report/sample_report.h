@@ -1,0 +1,15 @@
+#pragma once
+
+#include "artifact/report.h"
+
+namespace cachectl::report {
+
+// A report as cachectl-eval would write it, over simulated samples: every figure in it is
+// counted from the same draw, so that the parts fit together.
+artifact::Report sample_report();
+
+// The least that a report may hold: no labels, timings, images, names or candidates, and a
+// plan that is the plain backbone.
+artifact::Report bare_report();
+
+}  // namespace cachectl::report

@@ -1,0 +1,19 @@
+// report_samples FOLDER: writes the pages that report.test.mjs looks at.
+#include <string>
+
+#include "report/report.h"
+#include "sample_report.h"
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  using namespace cachectl;
+  const std::string folder = argv[1];
+  report::write_html(folder + "/full.html", report::sample_report());
+  report::write_html(folder + "/bare.html", report::bare_report());
+  auto hostile = report::sample_report();
+  hostile.title = "</title><script>window.broken = 1</script>{{data}}";
+  for (auto& name : hostile.class_names) name = "</script><script>window.broken = 1</script>";
+  for (auto& exit : hostile.plans[0].exits) exit.layer += "<img src=x onerror='window.broken = 1'>";
+  hostile.remarks[0].text = "<b onclick=\"window.broken = 1\">bold</b> \xff\xe2\x80\xa8";
+  report::write_html(folder + "/hostile.html", hostile);
+}

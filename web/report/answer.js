@@ -1,0 +1,95 @@
+// The answer first: three figures, the certificate, and what speaks against caching here.
+import { h } from "../shared/dom.js";
+import { count, interval_points, known, milliseconds, percent, points, signed, whole } from "../shared/format.js";
+import { isEmpty, mainLatency } from "./names.js";
+
+const bar = (name, share, text, kind) =>
+  h("div", { class: `bar ${kind}` }, h("span", {}, name), h("i", {}, h("i", { style: `width: ${Math.max(0, Math.min(100, 100 * share)).toFixed(1)}%` })), h("b", {}, text));
+
+const figure = (title, value, note, ...rest) =>
+  h("div", { class: "figure" }, h("h3", {}, title), h("p", { class: "value" }, value), note && h("p", { class: "note" }, note), rest);
+
+function arithmetic(plan) {
+  const saved = 1 - plan.flops_cached / plan.flops_plain;
+  return figure("Arithmetic saved", percent(saved, 1), "floating-point operations per sample, cache models included",
+    bar("plain", 1, count(plan.flops_plain), "plain"),
+    bar("cached", plan.flops_cached / plan.flops_plain, count(plan.flops_cached), "cached"));
+}
+
+function time(data, chosen) {
+  const row = mainLatency(data, chosen);
+  if (!row) return figure("Time saved", "–", "Times were not measured in this run.");
+  const others = data.latency.filter((one) => one.plan === chosen && one !== row);
+  const range = [row, ...others].map((one) => one.saved.value).filter(known);
+  const size = row.batch === 1 ? "one sample at a time" : `a batch of ${whole(row.batch)}`;
+  return figure("Time saved", percent(row.saved.value, 1),
+    [`for ${size}`, others.length > 0 && `; ${percent(Math.min(...range), 1)} to ${percent(Math.max(...range), 1)} over the batch sizes measured`],
+    bar("plain", 1, milliseconds(row.plain.p50), "plain"),
+    bar("cached", row.cached.p50 / row.plain.p50, milliseconds(row.cached.p50), "cached"));
+}
+
+function accuracy(data, plan) {
+  const differing = 1 - plan.agreement.value;
+  if (data.labelled === 0 || !known(plan.effect.value)) {
+    return figure("Answers that change", percent(differing),
+      "share of the samples whose class is not the backbone’s. The loss of accuracy cannot be larger than that.");
+  }
+  const effect = plan.effect.value;
+  const title = effect < 0 ? "Accuracy lost" : "Accuracy gained";
+  return figure(title, [signed(Math.abs(effect)).replace("+", ""), h("small", {}, " points")],
+    `95 % interval of the change: ${signed(plan.effect.low)} to ${signed(plan.effect.high)} points`,
+    bar("plain", plan.accuracy_plain.value, percent(plan.accuracy_plain.value), "plain"),
+    bar("cached", plan.accuracy_cached.value, percent(plan.accuracy_cached.value), "cached"));
+}
+
+export function promise(outcome) {
+  if (!outcome) {
+    return h("p", { class: "badge plain" }, h("b", {}, "No certificate. "),
+      "The thresholds keep to their tolerance on the validation data; nothing is promised beyond it.");
+  }
+  if (!outcome.holds) {
+    return h("p", { class: "badge bad" }, h("b", {}, "Not certified. "),
+      `The data set apart for it (${whole(outcome.certify_samples)} samples) could not show that at most ${percent(outcome.epsilon)} of the answers change`,
+      outcome.samples_needed > 0 ? `; about ${whole(outcome.samples_needed)} samples would be needed.` : ".");
+  }
+  return h("p", { class: "badge good" }, h("b", {}, "Certified: "),
+    `at most ${percent(outcome.epsilon)} of the answers differ from the backbone’s, with ${percent(1 - outcome.delta, 0)} confidence, for traffic like the data it was tested on.`);
+}
+
+function summary(data, plan, chosen) {
+  if (isEmpty(plan)) {
+    return h("p", { class: "summary" }, "Caching does not pay here: no set of cache models saves more than it costs within the tolerance, so the plan is the plain backbone.");
+  }
+  const early = 1 - plan.exits[plan.exits.length - 1].share;
+  const row = mainLatency(data, chosen);
+  return h("p", { class: "summary" },
+    `With ${plan.exits.length - 1 === 1 ? "one cache model" : `${plan.exits.length - 1} cache models`}, `,
+    h("b", {}, `${percent(early, 0)} of the samples leave early`),
+    `. That takes ${percent(1 - plan.flops_cached / plan.flops_plain, 0)} off the arithmetic`,
+    row ? ` and ${percent(row.saved.value, 0)} off the time` : "",
+    `, and ${percent(1 - plan.agreement.value)} of the answers come out different from the backbone’s.`);
+}
+
+const TONES = ["good", "plain", "bad"];
+const SIGNS = ["+", "•", "−"];
+const SPOKEN = ["In favour: ", "", "Against: "];
+
+export function answer(data, chosen) {
+  const plan = data.plans[chosen];
+  return {
+    id: "answer",
+    short: "The answer",
+    title: "What caching gains here",
+    body: [
+      summary(data, plan, chosen),
+      h("div", { class: "figures" }, arithmetic(plan), time(data, chosen), accuracy(data, plan)),
+      promise(plan.certificate),
+      data.remarks.length > 0 && [
+        h("h3", {}, "To be fair"),
+        h("ul", { class: "remarks" }, data.remarks.map((remark) =>
+          h("li", { class: TONES[remark.tone] }, h("i", { "aria-hidden": "true" }, SIGNS[remark.tone]),
+            h("span", {}, h("span", { class: "unseen" }, SPOKEN[remark.tone]), remark.text)))),
+      ],
+    ],
+  };
+}
