@@ -11,7 +11,7 @@ export PATH := $(CURDIR)/$(BUILD)/bin:$(PATH)
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup:  ## install the Debian packages that are missing (asks for nothing)
+setup:  ## install the Debian and npm packages that are missing (asks for nothing)
 	@scripts/setup.sh
 
 $(BUILD)/build.ninja: CMakeLists.txt CMakePresets.json scripts/packages.txt | setup
