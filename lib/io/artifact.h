@@ -45,7 +45,9 @@ const Format& format_of(const std::string& kind);
 // SHA-256 over names, types, shapes, attributes and values of all objects below the
 // group, in order of their names; header attributes and /provenance left out. A data
 // set with the attribute "digest" (SHA-256 of its bytes, taken while it was written)
-// counts by that.
+// counts by that. With "digest_blocks" too, which names a data set of row counts, the
+// digest is taken over the hexadecimal SHA-256 of each block of rows: so it can be
+// taken in pieces, by several runs or machines.
 std::string content_hash(const Group& root);
 // Recomputes the digests too. Throws Error (corrupt) that names the object.
 void verify_contents(const Group& root, const std::string& recorded_hash);

@@ -452,9 +452,48 @@ void Dataset::resize_rows(std::int64_t rows) {
   check(H5Dset_extent(handle_.id(), sizes_of(sizes).data()), kWrite, where_, "cannot resize");
 }
 
+std::optional<std::int64_t> Dataset::offset() const {
+  const Call call;
+  const Handle properties = wrap(H5Dget_create_plist(handle_.id()));
+  if (H5Pget_layout(properties.id()) != H5D_CONTIGUOUS) return std::nullopt;
+  if (H5Pget_external_count(properties.id()) > 0) return std::nullopt;
+  const haddr_t address = H5Dget_offset(handle_.id());
+  if (address == HADDR_UNDEF) return std::nullopt;
+  return static_cast<std::int64_t>(address);
+}
+
+bool Dataset::is_virtual() const {
+  const Call call;
+  return H5Pget_layout(wrap(H5Dget_create_plist(handle_.id())).id()) == H5D_VIRTUAL;
+}
+
+std::int64_t Dataset::rows_per_chunk() const {
+  const Call call;
+  const Handle properties = wrap(H5Dget_create_plist(handle_.id()));
+  if (H5Pget_layout(properties.id()) != H5D_CHUNKED) return 0;
+  std::vector<hsize_t> sizes(shape().size());
+  H5Pget_chunk(properties.id(), int(sizes.size()), sizes.data());
+  return sizes.empty() ? 0 : static_cast<std::int64_t>(sizes.front());
+}
+
+void Dataset::write_chunk(std::int64_t first, const void* data, std::size_t size) {
+  const Call call;
+  std::vector<hsize_t> start(shape().size(), 0);
+  start.at(0) = static_cast<hsize_t>(first);
+  check(H5Dwrite_chunk(handle_.id(), H5P_DEFAULT, 0, start.data(), size, data), kWrite, where_,
+        "cannot write (is the disk full?)");
+}
+
 // --- groups -----------------------------------------------------------------
 
 namespace {
+// Groups in between are made as needed.
+Handle link_properties() {
+  Handle links = wrap(H5Pcreate(H5P_LINK_CREATE));
+  H5Pset_create_intermediate_group(links.id(), 1);
+  return links;
+}
+
 std::string below(const std::string& where, const std::string& name) {
   if (!name.empty() && name.front() == '/') return where.substr(0, where.rfind(": /") + 2) + name;
   return where.back() == '/' ? where + name : where + "/" + name;
@@ -516,7 +555,6 @@ Group Group::group(const std::string& name) const {
 Dataset Group::create_dataset(const std::string& name, DType dtype, const Shape& shape,
                               const Layout& layout) {
   const Call call;
-  const std::string where = below(where_, name);
   auto sizes = sizes_of(shape);
   auto limits = sizes;
   if (layout.extendable) limits.at(0) = H5S_UNLIMITED;
@@ -534,9 +572,45 @@ Dataset Group::create_dataset(const std::string& name, DType dtype, const Shape&
       H5Pset_deflate(properties.id(), static_cast<unsigned>(layout.deflate));
     }
   }
-  // Links in between are made as needed.
-  const Handle links = wrap(H5Pcreate(H5P_LINK_CREATE));
-  H5Pset_create_intermediate_group(links.id(), 1);
+  if (layout.placed_early) {
+    assert(layout.rows_per_chunk == 0);
+    H5Pset_alloc_time(properties.id(), H5D_ALLOC_TIME_EARLY);
+    H5Pset_fill_time(properties.id(), H5D_FILL_TIME_NEVER);
+  }
+  return create_with(name, dtype, space, properties);
+}
+
+Dataset Group::create_virtual(const std::string& name, DType dtype, const Shape& row_shape,
+                              const std::vector<VirtualSource>& sources) {
+  const Call call;
+  const auto sized = [&](std::int64_t rows) {
+    Shape shape{rows};
+    shape.insert(shape.end(), row_shape.begin(), row_shape.end());
+    return shape;
+  };
+  std::int64_t total = 0;
+  for (const auto& source : sources) total += source.rows;
+  const Handle space = space_of(sized(total));
+  const Handle properties = wrap(H5Pcreate(H5P_DATASET_CREATE));
+  H5Pset_obj_track_times(properties.id(), false);
+  std::vector<hsize_t> start(row_shape.size() + 1, 0);
+  for (const auto& source : sources) {
+    if (source.rows == 0) continue;
+    const auto sizes = sizes_of(sized(source.rows));
+    H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, start.data(), nullptr, sizes.data(), nullptr);
+    check(H5Pset_virtual(properties.id(), space.id(), source.file.c_str(), source.object.c_str(),
+                         space_of(sized(source.rows)).id()),
+          kWrite, below(where_, name), "cannot map the source");
+    start[0] += static_cast<hsize_t>(source.rows);
+  }
+  H5Sselect_all(space.id());
+  return create_with(name, dtype, space, properties);
+}
+
+Dataset Group::create_with(const std::string& name, DType dtype, const Handle& space,
+                           const Handle& properties) {
+  const std::string where = below(where_, name);
+  const Handle links = link_properties();
   const Handle type = type_of(dtype);
   Dataset dataset(checked(H5Dcreate2(handle_.id(), name.c_str(), type.id(), space.id(), links.id(),
                                      properties.id(), H5P_DEFAULT),
@@ -594,8 +668,9 @@ void Group::write_texts(const std::string& name, const std::vector<std::string>&
   const Handle space = space_of({std::int64_t(values.size())});
   const Handle properties = wrap(H5Pcreate(H5P_DATASET_CREATE));
   H5Pset_obj_track_times(properties.id(), false);
+  const Handle links = link_properties();
   const Handle dataset = checked(H5Dcreate2(handle_.id(), name.c_str(), type.id(), space.id(),
-                                            H5P_DEFAULT, properties.id(), H5P_DEFAULT),
+                                            links.id(), properties.id(), H5P_DEFAULT),
                                  kWrite, where, "cannot create the data set");
   if (values.empty()) return;
   check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, block.data()), kWrite,

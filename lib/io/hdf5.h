@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -113,6 +114,16 @@ struct Layout {
   std::int64_t rows_per_chunk = 0;  // 0: contiguous; else chunked along the first axis
   int deflate = 0;                  // 0: no compression; 1-9: shuffle + deflate
   bool extendable = false;          // the first axis may grow (needs chunks)
+  // Contiguous only: its bytes get their place in the file at creation and are left as
+  // they are, so that they can be written past HDF5, at Dataset::offset().
+  bool placed_early = false;
+};
+
+// Rows of another file's data set that a virtual data set shows as its own.
+struct VirtualSource {
+  std::string file;    // relative ones: from the folder of the file that shows them; ".": itself
+  std::string object;  // "/layers/layer2"
+  std::int64_t rows = 0;
 };
 
 class Dataset : public Object {
@@ -128,6 +139,14 @@ class Dataset : public Object {
   void read_rows(std::int64_t first, std::int64_t count, void* data) const;
   void resize_rows(std::int64_t rows);
 
+  // Where the bytes begin in the file, row after row; nothing when they are in chunks,
+  // elsewhere (virtual), or have no place yet.
+  std::optional<std::int64_t> offset() const;
+  bool is_virtual() const;
+  std::int64_t rows_per_chunk() const;  // 0: not in chunks
+  // One chunk as it lies in the file, behind the filters. first: a multiple of rows_per_chunk().
+  void write_chunk(std::int64_t first, const void* data, std::size_t size);
+
  private:
   friend class Group;
   using Object::Object;
@@ -142,6 +161,10 @@ class Group : public Object {
   Group group(const std::string& name) const;
   Dataset create_dataset(const std::string& name, DType dtype, const Shape& shape,
                          const Layout& layout = {});
+  // The sources' rows one after the other; dtype and row shape are the same in all. A
+  // source that is missing when it is read shows as zeros: the reader has to check.
+  Dataset create_virtual(const std::string& name, DType dtype, const Shape& row_shape,
+                         const std::vector<VirtualSource>& sources);
   Dataset dataset(const std::string& name) const;
   // As dataset(), and checks dtype and shape; -1 in the shape takes any size.
   Dataset dataset(const std::string& name, DType dtype, const Shape& shape) const;
@@ -170,6 +193,8 @@ class Group : public Object {
   using Object::Object;
   void write_all(const std::string& name, DType dtype, const Shape& shape, const void* data,
                  std::size_t count);
+  Dataset create_with(const std::string& name, DType dtype, const Handle& space,
+                      const Handle& properties);
 };
 
 class File {

@@ -1,0 +1,203 @@
+#include "artifact/medial_codec.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <atomic>
+#include <cassert>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace cachectl::artifact {
+namespace {
+
+constexpr std::int64_t kGrain = 1 << 15;  // values a task, so that threads pay
+
+// Converts and tells whether any result is infinite or no number. The exponent of
+// such a half is all ones.
+bool to_half_portable(const float* from, std::uint16_t* to, std::int64_t count) {
+  bool bad = false;
+  for (std::int64_t i = 0; i < count; ++i) {
+    to[i] = c10::Half(from[i]).x;
+    bad = bad || (to[i] & 0x7c00) == 0x7c00;
+  }
+  return bad;
+}
+
+#if defined(__x86_64__)
+__attribute__((target("avx2,f16c"))) bool to_half_f16c(const float* from, std::uint16_t* to,
+                                                       std::int64_t count) {
+  const __m128i exponent = _mm_set1_epi16(0x7c00);
+  __m128i bad = _mm_setzero_si128();
+  std::int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    const __m128i half =
+        _mm256_cvtps_ph(_mm256_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    bad = _mm_or_si128(bad, _mm_cmpeq_epi16(_mm_and_si128(half, exponent), exponent));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), half);
+  }
+  const bool tail = to_half_portable(from + i, to + i, count - i);
+  return tail || _mm_movemask_epi8(bad) != 0;
+}
+
+__attribute__((target("avx2"))) bool any_bad_avx2(const float* values, std::int64_t count) {
+  const __m256i exponent = _mm256_set1_epi32(0x7f800000);
+  __m256i bad = _mm256_setzero_si256();
+  std::int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    const __m256i bits = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(values + i));
+    bad = _mm256_or_si256(bad, _mm256_cmpeq_epi32(_mm256_and_si256(bits, exponent), exponent));
+  }
+  bool tail = false;
+  for (; i < count; ++i) tail = tail || !std::isfinite(values[i]);
+  return tail || _mm256_movemask_epi8(bad) != 0;
+}
+#endif
+
+bool to_half(const float* from, std::uint16_t* to, std::int64_t count) {
+#if defined(__x86_64__)
+  static const bool fast = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
+  if (fast) return to_half_f16c(from, to, count);
+#endif
+  return to_half_portable(from, to, count);
+}
+
+bool any_bad(const float* values, std::int64_t count) {
+#if defined(__x86_64__)
+  static const bool fast = __builtin_cpu_supports("avx2");
+  if (fast) return any_bad_avx2(values, count);
+#endif
+  for (std::int64_t i = 0; i < count; ++i) {
+    if (!std::isfinite(values[i])) return true;
+  }
+  return false;
+}
+
+// The elementwise work needs the same order of values on both sides, whatever it is.
+bool is_dense(const at::Tensor& tensor) {
+  return tensor.is_non_overlapping_and_dense();
+}
+
+bool convert_half(const at::Tensor& activation, at::Tensor& out) {
+  const at::Tensor source = activation.scalar_type() == at::kFloat && is_dense(activation)
+                                ? activation
+                                : activation.to(at::kFloat).contiguous();
+  const bool same_order = source.is_contiguous();
+  // Another memory format: converted in its own order first, since halves move cheaper.
+  at::Tensor target = same_order ? out : at::empty_like(source, source.options().dtype(at::kHalf));
+  const float* from = source.data_ptr<float>();
+  auto* to = reinterpret_cast<std::uint16_t*>(target.data_ptr<at::Half>());
+  std::atomic<bool> bad{false};
+  at::parallel_for(0, source.numel(), kGrain, [&](std::int64_t first, std::int64_t last) {
+    if (to_half(from + first, to + first, last - first)) bad = true;
+  });
+  if (!same_order) out.copy_(target);
+  return bad;
+}
+
+bool has_bad(const at::Tensor& activation) {
+  const at::Tensor source = activation.scalar_type() == at::kFloat && is_dense(activation)
+                                ? activation
+                                : activation.to(at::kFloat).contiguous();
+  const float* values = source.data_ptr<float>();
+  std::atomic<bool> bad{false};
+  at::parallel_for(0, source.numel(), kGrain, [&](std::int64_t first, std::int64_t last) {
+    if (any_bad(values + first, last - first)) bad = true;
+  });
+  return bad;
+}
+
+// [1, .., channels, .., 1], to be spread over [n, ...shape].
+at::Tensor per_channel(const std::vector<float>& values, const MedialLayer& layer) {
+  std::vector<std::int64_t> sizes(layer.shape.size() + 1, 1);
+  if (!layer.shape.empty()) sizes[static_cast<std::size_t>(layer.channel_axis) + 1] = -1;
+  return at::tensor(values).view(sizes);
+}
+
+BadValue find_bad(const at::Tensor& activation, const at::Tensor& stored) {
+  const at::Tensor wide = activation.to(at::kFloat).contiguous();
+  const at::Tensor bad = at::logical_or(at::logical_not(at::isfinite(wide)),
+                                        at::logical_not(at::isfinite(stored.to(at::kFloat))));
+  const std::int64_t where = bad.view({-1}).to(at::kByte).argmax().item<std::int64_t>();
+  return {where / std::max<std::int64_t>(1, wide.numel() / wide.size(0)),
+          wide.view({-1})[where].item<float>()};
+}
+
+}  // namespace
+
+at::ScalarType scalar_type_of(io::DType dtype) {
+  switch (dtype) {
+    case io::DType::kFloat32:
+      return at::kFloat;
+    case io::DType::kFloat16:
+      return at::kHalf;
+    case io::DType::kBFloat16:
+      return at::kBFloat16;
+    case io::DType::kInt8:
+      return at::kChar;
+    default:
+      fail(ExitCode::kUsage,
+           "activations can't be stored as {}; expected float32, float16, "
+           "bfloat16 or int8",
+           io::name_of(dtype));
+  }
+}
+
+std::optional<BadValue> encode(const at::Tensor& activation, const MedialLayer& layer,
+                               at::Tensor& out, std::int64_t& clipped) {
+  assert(out.is_contiguous() && out.sizes() == activation.sizes());
+  assert(out.scalar_type() == scalar_type_of(layer.stored));
+  if (activation.numel() == 0) return std::nullopt;
+  if (layer.stored == io::DType::kFloat16) {
+    if (convert_half(activation, out)) return find_bad(activation, out);
+    return std::nullopt;
+  }
+  if (has_bad(activation)) return find_bad(activation, activation);
+  if (layer.stored == io::DType::kInt8) {
+    at::Tensor level = activation.to(at::kFloat) - per_channel(layer.offset, layer);
+    level.div_(per_channel(layer.scale, layer)).round_();
+    clipped += level.abs().gt(127).sum().item<std::int64_t>();
+    out.copy_(level.clamp_(-127, 127));
+    return std::nullopt;
+  }
+  out.copy_(activation);
+  // The largest floats round to infinity as bfloat16.
+  if (layer.stored == io::DType::kBFloat16 && has_bad(out)) return find_bad(activation, out);
+  return std::nullopt;
+}
+
+at::Tensor decode(const at::Tensor& stored, const MedialLayer& layer) {
+  if (layer.stored == io::DType::kFloat32) return stored;
+  at::Tensor values = stored.to(at::kFloat);
+  if (layer.stored == io::DType::kInt8) {
+    values.mul_(per_channel(layer.scale, layer)).add_(per_channel(layer.offset, layer));
+  }
+  return values;
+}
+
+std::pair<at::Tensor, at::Tensor> activation_range(const at::Tensor& activation,
+                                                   const MedialLayer& layer) {
+  at::Tensor wide = activation.to(at::kFloat);
+  if (layer.shape.empty()) return {wide.min().view({1}), wide.max().view({1})};
+  wide = wide.movedim(layer.channel_axis + 1, 0).reshape({layer.shape[layer.channel_axis], -1});
+  return {wide.amin(1), wide.amax(1)};
+}
+
+void set_scale(MedialLayer& layer, const at::Tensor& low, const at::Tensor& high) {
+  const at::Tensor bottom = low.contiguous(), top = high.contiguous();
+  layer.scale.clear();
+  layer.offset.clear();
+  for (std::int64_t c = 0; c < bottom.numel(); ++c) {
+    const float from = bottom.data_ptr<float>()[c], to = top.data_ptr<float>()[c];
+    layer.offset.push_back(from / 2 + to / 2);
+    layer.scale.push_back(to > from ? to / 254 - from / 254 : 1);
+  }
+}
+
+}  // namespace cachectl::artifact

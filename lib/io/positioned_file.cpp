@@ -1,0 +1,134 @@
+#include "io/positioned_file.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+#include "base/error.h"
+#include "base/text.h"
+
+namespace cachectl::io {
+namespace {
+
+int open_descriptor(const std::filesystem::path& path, int flags) {
+  const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
+  if (descriptor < 0) {
+    fail(ExitCode::kCannotOpen, "{}: cannot open: {}", path.string(), errno_text());
+  }
+  return descriptor;
+}
+
+}  // namespace
+
+PositionedFile::PositionedFile(int descriptor, std::filesystem::path path)
+    : descriptor_(descriptor), path_(std::move(path)) {}
+
+PositionedFile PositionedFile::open(const std::filesystem::path& path) {
+  return {open_descriptor(path, O_RDONLY), path};
+}
+
+PositionedFile PositionedFile::open_to_write(const std::filesystem::path& path) {
+  return {open_descriptor(path, O_RDWR | O_CREAT), path};
+}
+
+PositionedFile::~PositionedFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+PositionedFile::PositionedFile(PositionedFile&& other) noexcept
+    : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
+
+PositionedFile& PositionedFile::operator=(PositionedFile&& other) noexcept {
+  std::swap(descriptor_, other.descriptor_);
+  std::swap(path_, other.path_);
+  return *this;
+}
+
+std::int64_t PositionedFile::size() const {
+  struct stat status {};
+  if (::fstat(descriptor_, &status) != 0) {
+    fail(ExitCode::kCannotOpen, "{}: cannot tell its size: {}", path_.string(), errno_text());
+  }
+  return status.st_size;
+}
+
+void PositionedFile::read_at(std::int64_t offset, void* data, std::size_t size) const {
+  auto* to = static_cast<char*>(data);
+  while (size > 0) {
+    const ssize_t got = ::pread(descriptor_, to, size, offset);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) {
+      fail(ExitCode::kCannotOpen, "{}: cannot read at byte {}: {}", path_.string(), offset,
+           errno_text());
+    }
+    if (got == 0) {
+      fail(ExitCode::kCorrupt, "{}: ends at byte {}, {} more expected; it was cut short",
+           path_.string(), offset, text::bytes(double(size)));
+    }
+    to += got;
+    offset += got;
+    size -= static_cast<std::size_t>(got);
+  }
+}
+
+void PositionedFile::write_at(std::int64_t offset, const void* data, std::size_t size) {
+  const auto* from = static_cast<const char*>(data);
+  while (size > 0) {
+    const ssize_t put = ::pwrite(descriptor_, from, size, offset);
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) {
+      fail(ExitCode::kCannotOpen, "{}: cannot write {} at byte {}: {}", path_.string(),
+           text::bytes(double(size)), offset, errno_text());
+    }
+    from += put;
+    offset += put;
+    size -= static_cast<std::size_t>(put);
+  }
+}
+
+void PositionedFile::truncate(std::int64_t size) {
+  if (::ftruncate(descriptor_, size) != 0) {
+    fail(ExitCode::kCannotOpen, "{}: cannot set its size to {}: {}", path_.string(), size,
+         errno_text());
+  }
+}
+
+bool PositionedFile::reserve(std::int64_t offset, std::int64_t size) {
+  if (size <= 0) return true;
+  int status = 0;
+  do {
+    status = ::fallocate(descriptor_, 0, offset, size);
+  } while (status != 0 && errno == EINTR);
+  if (status == 0) return true;
+  if (errno == EOPNOTSUPP || errno == ENOSYS) return false;
+  fail(ExitCode::kCannotOpen, "{}: cannot take {} on the disk: {}", path_.string(),
+       text::bytes(double(size)), errno_text());
+}
+
+void PositionedFile::sync() {
+  if (::fsync(descriptor_) != 0 && errno != EINVAL) {
+    fail(ExitCode::kCannotOpen, "{}: cannot sync to disk: {}", path_.string(), errno_text());
+  }
+}
+
+void PositionedFile::lock() {
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return;
+  fail(ExitCode::kCannotOpen, "{}: another process is at work on it", path_.string());
+}
+
+std::int64_t free_space(const std::filesystem::path& folder) {
+  std::error_code error;
+  const auto space = std::filesystem::space(folder.empty() ? "." : folder, error);
+  if (error) {
+    fail(ExitCode::kCannotOpen, "{}: cannot tell the free space: {}", folder.string(),
+         error.message());
+  }
+  return static_cast<std::int64_t>(space.available);
+}
+
+}  // namespace cachectl::io

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+
+// A file read and written at given positions, past any library: for the bulk of large
+// data sets, whose place in an HDF5 file is fixed (Layout::placed_early).
+namespace cachectl::io {
+
+// read_at and write_at may be called from several threads at once. Faults throw
+// Error(kCannotOpen) that names the file.
+class PositionedFile {
+ public:
+  static PositionedFile open(const std::filesystem::path& path);           // to read
+  static PositionedFile open_to_write(const std::filesystem::path& path);  // made when missing
+  ~PositionedFile();
+  PositionedFile(PositionedFile&& other) noexcept;
+  PositionedFile& operator=(PositionedFile&& other) noexcept;
+
+  const std::filesystem::path& path() const { return path_; }
+  std::int64_t size() const;
+  // Throws Error(kCorrupt) when the file ends before.
+  void read_at(std::int64_t offset, void* data, std::size_t size) const;
+  void write_at(std::int64_t offset, const void* data, std::size_t size);
+  void truncate(std::int64_t size);
+  // Takes the space on the disk now, so that it can't be full later. False where the
+  // file system can't; throws when the disk has not as much.
+  bool reserve(std::int64_t offset, std::int64_t size);
+  void sync();  // to the disk
+  // For as long as this object lives; throws Error(kCannotOpen) when another process has it.
+  void lock();
+
+ private:
+  PositionedFile(int descriptor, std::filesystem::path path);
+  int descriptor_ = -1;
+  std::filesystem::path path_;
+};
+
+// What a user without privileges may still write in this folder, in bytes.
+std::int64_t free_space(const std::filesystem::path& folder);
+
+}  // namespace cachectl::io
