@@ -8,7 +8,6 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "model/cache_model.h"
 #include "model/confidence.h"
 
 namespace cachectl::runtime {
@@ -48,10 +47,7 @@ std::vector<float> logits_on(const artifact::TrainedCache& cache, std::int64_t c
     fail(ExitCode::kIncompatible, "{}: {} classes, but the cache models have {}", medial.path(),
          medial.classes(), classes);
   }
-  const auto model =
-      model::CacheModel::from_state(model::Architecture::parse(cache.architecture),
-                                    cache.input_shape, classes, cache.weights, cache.layer)
-          .freeze();
+  const auto model = artifact::predictor_of(cache, classes, cache.layer);
   std::vector<float> logits;
   logits.reserve(rows.size() * static_cast<std::size_t>(classes));
   for_each_block(rows, rows_per_block(layer.shape), [&](const std::vector<std::int64_t>& block) {

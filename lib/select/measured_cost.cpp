@@ -90,10 +90,7 @@ std::vector<decision::Timing> time_look_ups(const artifact::Caches& caches, std:
   std::vector<decision::Timing> timings;
   Progress progress("timing", static_cast<std::int64_t>(caches.caches.size()), "cache models");
   for (const auto& cache : caches.caches) {
-    const auto model =
-        model::CacheModel::from_state(model::Architecture::parse(cache.architecture),
-                                      cache.input_shape, caches.classes, cache.weights, cache.layer)
-            .freeze();
+    const auto model = artifact::predictor_of(cache, caches.classes, cache.layer);
     decision::Timing timing;
     for (std::int64_t size = 1;; size = std::min(2 * size, largest)) {
       cancel::throw_if_requested();

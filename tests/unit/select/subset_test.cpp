@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <chrono>
+#include <ctime>
 
 #include "decision/outcome.h"
 #include "synthetic.h"
@@ -168,11 +168,11 @@ TEST(Subsets, OfTwentyCandidatesOverTenThousandSamplesTakeUnderASecond) {
   const auto records = synthetic_records(10000, 20, 7);
   const auto curves = decision::make_curves(records);
   const auto cost = synthetic_cost(10000, 20, 7);
-  const auto start = std::chrono::steady_clock::now();
+  const std::clock_t start = std::clock();  // of this process alone, whatever else runs
   const auto best = best_subsets(records, curves, cost, 0.02, Budget::kHalving, {}, 10);
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  const double seconds = static_cast<double>(std::clock() - start) / CLOCKS_PER_SEC;
   EXPECT_THAT(best, testing::SizeIs(10));
-  EXPECT_LT(took.count(), 1.0);
+  EXPECT_LT(seconds, 1.0);
 }
 
 }  // namespace
