@@ -38,6 +38,12 @@ std::int64_t reflect(std::int64_t i, std::int64_t size) {
   return i >= size ? 2 * (size - 1) - i : i;
 }
 
+void require_float(const at::Tensor& inputs) {
+  if (inputs.scalar_type() == at::kFloat) return;
+  fail(ExitCode::kUsage, "augment: {} samples can't be augmented; it asks for data.dtype float32",
+       at::toString(inputs.scalar_type()));
+}
+
 }  // namespace
 
 AugmentDraw draw_augmentation(const AugmentOptions& options, std::uint64_t seed, std::int64_t view,
@@ -62,7 +68,7 @@ at::Tensor flip_and_shift(const at::Tensor& inputs, const std::vector<AugmentDra
   if (inputs.dim() != 4) {
     fail(ExitCode::kUsage, "augment: flip and shift ask for images [channels, height, width]");
   }
-  assert(inputs.scalar_type() == at::kFloat);
+  require_float(inputs);
   assert(inputs.size(0) == static_cast<std::int64_t>(draws.size()));
   const at::Tensor source = inputs.contiguous();
   const std::int64_t channels = source.size(1), height = source.size(2), width = source.size(3);
@@ -91,6 +97,7 @@ at::Tensor flip_and_shift(const at::Tensor& inputs, const std::vector<AugmentDra
 
 at::Tensor mix(const at::Tensor& inputs, const at::Tensor& partners,
                const std::vector<double>& weights) {
+  require_float(inputs);
   assert(inputs.sizes() == partners.sizes());
   assert(inputs.size(0) == static_cast<std::int64_t>(weights.size()));
   const at::Tensor own = inputs.contiguous(), other = partners.contiguous();

@@ -108,7 +108,7 @@ struct BatchLoader::State {
     const std::int64_t end =
         std::min(begin + options.batch_size, static_cast<std::int64_t>(indices.size()));
     std::vector<std::int64_t> sizes;
-    std::int64_t row = 0;
+    std::size_t row = 0;  // bytes
     for (std::int64_t i = begin; i < end && !stopped(); ++i) {
       const std::int64_t index = indices[static_cast<std::size_t>(i)];
       AugmentDraw draw;
@@ -123,14 +123,14 @@ struct BatchLoader::State {
       }
       if (batch.ids.empty()) {
         sizes = input.sizes().vec();
-        row = input.numel();
+        row = input.nbytes();
         std::vector<std::int64_t> all = sizes;
         all.insert(all.begin(), end - begin);
-        batch.inputs = at::empty(all, at::kFloat);
+        batch.inputs = at::empty(all, input.scalar_type());
       }
       require_shape(input.sizes().vec(), sizes, index);
-      std::memcpy(batch.inputs.data_ptr<float>() + batch.size() * row, input.data_ptr<float>(),
-                  static_cast<std::size_t>(row) * sizeof(float));
+      std::memcpy(static_cast<char*>(batch.inputs.data_ptr()) + batch.ids.size() * row,
+                  input.data_ptr(), row);
       batch.ids.push_back(dataset.id(index));
       batch.indices.push_back(index);
       batch.partners.push_back(draw.partner);

@@ -28,7 +28,7 @@ struct LoaderOptions {
 };
 
 struct Batch {
-  at::Tensor inputs;                  // float32 [B, ...]
+  at::Tensor inputs;                  // [B, ...], float32 unless the transform keeps the dtype
   std::vector<std::uint64_t> ids;     // [B]
   std::vector<std::int64_t> indices;  // [B], positions in the data set
   // Of mixup: the partner's position (-1: none) and the sample's own weight; [B].

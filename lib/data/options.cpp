@@ -39,6 +39,9 @@ void describe(OptionTable& table, Options& options, const std::string& section) 
   in.value("skip_bad", &options.skip_bad, "count and drop bad samples instead of failing");
   in.value("transform", &options.transform,
            "steps before mean and std: 'resize 256', 'resize 224 224', 'center_crop 224'");
+  in.value("dtype", &options.dtype,
+           "what the model takes: float32, or the dtype as stored (tokens)")
+      .choices({"float32", "stored"});
   in.value("mean", &options.mean, "subtracted, per channel or one for all").range(-1e6, 1e6);
   in.value("std", &options.std, "divided by, per channel or one for all").range(1e-9, 1e6);
   in.value("object", &options.object, "hdf5: the data set in the file, samples first");

@@ -22,7 +22,10 @@ struct Options {
 
   // From the raw sample to the input, in this order; then mean and std.
   std::vector<std::string> transform;  // "resize 256", "resize 224 224", "center_crop 224"
-  std::vector<double> mean, std;       // per channel, or one for all; empty: 0 and 1
+  // float32, or stored: the file's own dtype as it is, for models that take whole numbers
+  // (tokens); then mean and std must be empty.
+  std::string dtype = "float32";
+  std::vector<double> mean, std;  // per channel, or one for all; empty: 0 and 1
 
   std::string object = "/images";  // hdf5: the data set in the file, [N, ...]
   std::string labels;  // hdf5: the object with the labels; npy: their file. Read by lib/labels only

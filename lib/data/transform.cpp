@@ -182,11 +182,14 @@ at::Tensor center_crop(const at::Tensor& image, std::int64_t height, std::int64_
 }
 
 Transform::Transform(const Options& options)
-    : Transform(options.transform, options.mean, options.std) {}
+    : Transform(options.transform, options.mean, options.std, options.dtype == "stored") {}
 
 Transform::Transform(const std::vector<std::string>& steps, std::vector<double> mean,
-                     std::vector<double> std)
-    : mean_(std::move(mean)), std_(std::move(std)) {
+                     std::vector<double> std, bool stored)
+    : stored_(stored), mean_(std::move(mean)), std_(std::move(std)) {
+  if (stored_ && !(mean_.empty() && std_.empty())) {
+    fail(ExitCode::kUsage, "data.dtype: stored: mean and std need float32");
+  }
   for (const auto& step : steps) {
     std::vector<std::string> words;
     for (auto& word : text::split(step, ' ')) {
@@ -241,6 +244,8 @@ at::Tensor Transform::operator()(const at::Tensor& raw) const {
     sample = resize(sample, height, width);
   }
   sample = sample.contiguous();
+  if (stored_)
+    return sample.scalar_type() == raw.scalar_type() ? sample : sample.to(raw.scalar_type());
   const std::int64_t channels = sample.dim() > 0 ? sample.size(0) : 1;
   const auto mean = per_channel(mean_, 0, channels, "mean"),
              std = per_channel(std_, 1, channels, "std");
@@ -268,6 +273,7 @@ std::string Transform::text() const {
     for (const double value : values) words.push_back(fmt::format("{}", value));
     return text::join(words, " ");
   };
+  if (stored_) steps.push_back("stored");
   if (!mean_.empty()) steps.push_back("mean " + numbers(mean_));
   if (!std_.empty()) steps.push_back("std " + numbers(std_));
   return text::join(steps, ", ");
@@ -276,8 +282,13 @@ std::string Transform::text() const {
 Transform Transform::parse(const std::string& text) {
   std::vector<std::string> steps;
   std::vector<double> mean, std;
+  bool stored = false;
   for (const auto& part : text::split(text, ',')) {
     const std::string step = text::trim(part);
+    if (step == "stored") {
+      stored = true;
+      continue;
+    }
     const bool is_mean = step.rfind("mean ", 0) == 0, is_std = step.rfind("std ", 0) == 0;
     if (!is_mean && !is_std) {
       if (!step.empty()) steps.push_back(step);
@@ -294,7 +305,7 @@ Transform Transform::parse(const std::string& text) {
       (is_mean ? mean : std).push_back(value);
     }
   }
-  return Transform(steps, std::move(mean), std::move(std));
+  return Transform(steps, std::move(mean), std::move(std), stored);
 }
 
 }  // namespace cachectl::data

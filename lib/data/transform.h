@@ -19,8 +19,8 @@ class Transform {
   explicit Transform(const Options& options);
 
   // raw: any shape and dtype; resize and center_crop ask for [C, H, W]. uint8 becomes
-  // [0, 1], other dtypes keep their scale. Returns contiguous float32. Safe from many
-  // threads; uses no thread of its own.
+  // [0, 1], other dtypes keep their scale. Returns contiguous float32, or the raw dtype
+  // where the options say "stored". Safe from many threads; uses no thread of its own.
   at::Tensor operator()(const at::Tensor& raw) const;
 
   // The transform as text that Transform::parse takes back: for plans and provenance.
@@ -33,9 +33,10 @@ class Transform {
     std::int64_t height, width;  // width 0 for resize: the shorter side gets `height`
   };
   Transform(const std::vector<std::string>& steps, std::vector<double> mean,
-            std::vector<double> std);
+            std::vector<double> std, bool stored);
 
   std::vector<Step> steps_;
+  bool stored_ = false;  // the raw dtype is kept
   std::vector<double> mean_, std_;
 };
 

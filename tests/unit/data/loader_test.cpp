@@ -202,6 +202,24 @@ TEST(Loader, StopsWhenAskedAndWhenDropped) {
   cancel::request(0);
 }
 
+TEST(Loader, HandsOutTokensAsTheyAreStored) {
+  const test::TempFolder folder;
+  const std::vector<std::int64_t> tokens = {1, 30000, 3, 4, 5, 6};
+  Options options = test::options_of(
+      "npy", folder.write("t.npy", test::npy_bytes("'<i8'", "(3, 2)", test::bytes_of(tokens))));
+  options.dtype = "stored";
+  const auto set = open_dataset(options, {});
+  const Transform transform(options);
+  BatchLoader loader(*set, transform, all_indices(*set), loading(3, 1));
+  const auto batch = loader.next();
+  ASSERT_TRUE(batch);
+  EXPECT_TRUE(batch->inputs.equal(at::tensor(tokens).reshape({3, 2})));
+  LoaderOptions how = loading(3, 1);
+  how.augment.mixup = 1;
+  BatchLoader mixing(*set, transform, all_indices(*set), how);
+  EXPECT_THAT(test::failure([&] { mixing.next(); }), HasSubstr("can't be augmented"));
+}
+
 TEST(Loader, OfNothingEndsAtOnce) {
   const Numbers numbers(3);
   const Transform transform;

@@ -117,6 +117,17 @@ TEST(Transform, LeavesTheScaleOfOtherDtypes) {
   }
 }
 
+TEST(Transform, KeepsTheStoredDtypeWhenAsked) {
+  Options options;
+  options.dtype = "stored";
+  const at::Tensor tokens = at::tensor({3, 40000, 7}, at::kLong);
+  const Transform transform(options);
+  EXPECT_TRUE(transform(tokens).equal(tokens));
+  EXPECT_TRUE(Transform::parse(transform.text())(tokens).equal(tokens));
+  options.mean = {1};
+  EXPECT_THAT(failure([&] { Transform{options}; }), HasSubstr("mean and std need float32"));
+}
+
 TEST(Transform, SurvivesTheWayThroughItsText) {
   Options options;
   options.transform = {"resize 8", "center_crop 5 6"};
