@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cassert>
 #include <cmath>
@@ -46,6 +47,16 @@ __attribute__((target("avx2,f16c"))) bool to_half_f16c(const float* from, std::u
   return tail || _mm_movemask_epi8(bad) != 0;
 }
 
+__attribute__((target("avx2,f16c"))) void from_half_f16c(const std::uint16_t* from, float* to,
+                                                         std::int64_t count) {
+  std::int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    _mm256_storeu_ps(to + i,
+                     _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i))));
+  }
+  for (; i < count; ++i) to[i] = c10::Half(from[i], c10::Half::from_bits());
+}
+
 __attribute__((target("avx2"))) bool any_bad_avx2(const float* values, std::int64_t count) {
   const __m256i exponent = _mm256_set1_epi32(0x7f800000);
   __m256i bad = _mm256_setzero_si256();
@@ -66,6 +77,14 @@ bool to_half(const float* from, std::uint16_t* to, std::int64_t count) {
   if (fast) return to_half_f16c(from, to, count);
 #endif
   return to_half_portable(from, to, count);
+}
+
+void from_half(const std::uint16_t* from, float* to, std::int64_t count) {
+#if defined(__x86_64__)
+  static const bool fast = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
+  if (fast) return from_half_f16c(from, to, count);
+#endif
+  for (std::int64_t i = 0; i < count; ++i) to[i] = c10::Half(from[i], c10::Half::from_bits());
 }
 
 bool any_bad(const float* values, std::int64_t count) {
@@ -179,6 +198,65 @@ at::Tensor decode(const at::Tensor& stored, const MedialLayer& layer) {
     values.mul_(per_channel(layer.scale, layer)).add_(per_channel(layer.offset, layer));
   }
   return values;
+}
+
+namespace {
+
+// `count` values from position `first` of a row on, as float32.
+void widen(const void* stored, const MedialLayer& layer, std::int64_t first, std::int64_t count,
+           float* out) {
+  switch (layer.stored) {
+    case io::DType::kFloat32:
+      std::memcpy(out, static_cast<const float*>(stored) + first,
+                  static_cast<std::size_t>(count) * sizeof(float));
+      return;
+    case io::DType::kFloat16:
+      from_half(static_cast<const std::uint16_t*>(stored) + first, out, count);
+      return;
+    case io::DType::kBFloat16: {
+      const auto* from = static_cast<const std::uint16_t*>(stored) + first;
+      auto* bits = reinterpret_cast<std::uint32_t*>(out);
+      for (std::int64_t i = 0; i < count; ++i) bits[i] = std::uint32_t{from[i]} << 16;
+      return;
+    }
+    default: {
+      assert(layer.stored == io::DType::kInt8);
+      // Values behind the channel's axis share one channel.
+      std::int64_t inner = 1, channels = 1;
+      for (std::size_t axis = 0; axis < layer.shape.size(); ++axis) {
+        if (std::int64_t(axis) == layer.channel_axis) channels = layer.shape[axis];
+        if (std::int64_t(axis) > layer.channel_axis) inner *= layer.shape[axis];
+      }
+      const auto* from = static_cast<const std::int8_t*>(stored);
+      for (std::int64_t i = first; i < first + count;) {
+        const auto channel = static_cast<std::size_t>(i / inner % channels);
+        const std::int64_t end = std::min(first + count, (i / inner + 1) * inner);
+        for (; i < end; ++i) {
+          out[i - first] = float(from[i]) * layer.scale[channel] + layer.offset[channel];
+        }
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void decode_row(const void* stored, const MedialLayer& layer, float* out) {
+  widen(stored, layer, 0, layer.values(), out);
+}
+
+void decode_row(const void* stored, const MedialLayer& layer, at::BFloat16* out) {
+  if (layer.stored == io::DType::kBFloat16) {
+    std::memcpy(out, stored, static_cast<std::size_t>(layer.row_bytes()));
+    return;
+  }
+  constexpr std::int64_t kStep = 1024;
+  float wide[kStep];
+  for (std::int64_t first = 0; first < layer.values(); first += kStep) {
+    const std::int64_t count = std::min(kStep, layer.values() - first);
+    widen(stored, layer, first, count, wide);
+    for (std::int64_t i = 0; i < count; ++i) out[first + i] = at::BFloat16(wide[i]);
+  }
 }
 
 std::pair<at::Tensor, at::Tensor> activation_range(const at::Tensor& activation,

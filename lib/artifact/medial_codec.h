@@ -30,6 +30,10 @@ std::optional<BadValue> encode(const at::Tensor& activation, const MedialLayer& 
 // stored: [n, ...shape] as encode() made it. Returns float32.
 at::Tensor decode(const at::Tensor& stored, const MedialLayer& layer);
 
+// One row of layer.row_bytes() into layer.values() values, in the calling thread alone.
+void decode_row(const void* stored, const MedialLayer& layer, float* out);
+void decode_row(const void* stored, const MedialLayer& layer, at::BFloat16* out);
+
 // Scale and offset per channel that take [low, high] to [-127, 127]. low, high: float32
 // [channels], as activation_range() gives them; a constant channel gets scale 1.
 void set_scale(MedialLayer& layer, const at::Tensor& low, const at::Tensor& high);
