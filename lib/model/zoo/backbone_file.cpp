@@ -7,7 +7,7 @@
 
 #include <chrono>
 #include <nlohmann/json.hpp>
-#include <sstream>
+#include <ostream>
 
 #include "base/error.h"
 #include "base/version.h"
@@ -88,9 +88,10 @@ void save_backbone(torch::jit::Module& module, const Record& record,
                    const std::filesystem::path& path) {
   module.to(at::Device(at::kCPU));
   module.eval();
-  std::ostringstream out;  // a stream: written to a path, the archive would hold the path's name
-  module.save(out, {{kRecordName, record.json()}});
-  write_atomically(path, out.str());
+  // To a stream: written to a path, the archive would hold the path's name.
+  write_atomically(path, [&](std::ostream& out) {
+    module.save(out, {{kRecordName, record.json()}});
+  });
 }
 
 torch::jit::Module load_backbone(const std::filesystem::path& path, std::string* record_json) {

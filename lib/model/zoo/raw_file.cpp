@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <fstream>
 #include <system_error>
 
 #include "base/error.h"
@@ -50,27 +51,23 @@ std::vector<char> RawFile::read(std::uint64_t offset, std::uint64_t count,
   return bytes;
 }
 
-void write_atomically(const fs::path& path, std::string_view bytes) {
+void write_atomically(const fs::path& path, const std::function<void(std::ostream&)>& write) {
   fs::path temporary = path;
   temporary += ".tmp" + std::to_string(getpid());
-  std::FILE* file = std::fopen(temporary.c_str(), "wb");
-  if (file == nullptr) fail(ExitCode::kCannotOpen, "{}: {}", temporary.string(), errno_text());
-  const bool is_written = std::fwrite(bytes.data(), 1, bytes.size(), file) == bytes.size();
-  const std::string reason = is_written ? "" : errno_text();
-  const bool is_closed = std::fclose(file) == 0;
-  std::error_code error;
-  if (!is_written || !is_closed) {
-    const std::string why = is_written ? errno_text() : reason;
-    fs::remove(temporary, error);
-    fail(ExitCode::kCannotOpen, "{}: can't write {}: {}", temporary.string(),
-         text::bytes(static_cast<double>(bytes.size())), why);
-  }
-  io::sync_to_disk(temporary);
-  fs::rename(temporary, path, error);
-  if (error) {
-    const std::string why = error.message();
-    fs::remove(temporary, error);
-    fail(ExitCode::kCannotOpen, "{}: {}", path.string(), why);
+  try {
+    std::ofstream out(temporary, std::ios::binary);
+    if (!out) fail(ExitCode::kCannotOpen, "{}: {}", temporary.string(), errno_text());
+    write(out);
+    out.close();
+    if (!out) fail(ExitCode::kCannotOpen, "{}: {}", temporary.string(), errno_text());
+    io::sync_to_disk(temporary);
+    std::error_code error;
+    fs::rename(temporary, path, error);
+    if (error) fail(ExitCode::kCannotOpen, "{}: {}", path.string(), error.message());
+  } catch (...) {
+    std::error_code ignored;
+    fs::remove(temporary, ignored);
+    throw;
   }
   io::sync_to_disk(path);
 }

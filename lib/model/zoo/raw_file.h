@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>
+#include <functional>
+#include <iosfwd>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -33,8 +35,10 @@ class RawFile {
   std::uint64_t size_ = 0;
 };
 
-// Writes a temporary sibling, syncs it, and renames it to `path`. Throws Error (cannot open).
-void write_atomically(const std::filesystem::path& path, std::string_view bytes);
+// Has a temporary sibling written, syncs it, and renames it to `path`. Throws Error (cannot
+// open); whatever is thrown, `path` is as it was and the sibling is gone.
+void write_atomically(const std::filesystem::path& path,
+                      const std::function<void(std::ostream&)>& write);
 
 // Elements of a shape. Throws Error (corrupt), naming `where`, for a negative size or a
 // product beyond `limit`.

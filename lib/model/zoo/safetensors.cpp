@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <ostream>
 #include <set>
 #include <vector>
 
@@ -182,23 +182,29 @@ StateDict read_safetensors(const std::filesystem::path& path,
 
 void write_safetensors(const std::filesystem::path& path, const StateDict& tensors,
                        const std::map<std::string, std::string>& metadata) {
-  nlohmann::ordered_json json;
+  nlohmann::ordered_json json = nlohmann::ordered_json::object();
   if (!metadata.empty()) json["__metadata__"] = metadata;
-  std::string data;
+  std::vector<at::Tensor> in_order;
+  std::uint64_t end = 0;
   for (const auto& [name, value] : tensors) {
-    const at::Tensor tensor = value.detach().cpu().contiguous();
-    const std::size_t begin = data.size();
-    data.append(static_cast<const char*>(tensor.data_ptr()), tensor.nbytes());
+    const at::Tensor& tensor = in_order.emplace_back(value.detach().cpu().contiguous());
+    const std::uint64_t begin = end;
+    end += tensor.nbytes();
     json[name] = {{"dtype", name_of(tensor.scalar_type(), name)},
                   {"shape", tensor.sizes().vec()},
-                  {"data_offsets", {begin, data.size()}}};
+                  {"data_offsets", {begin, end}}};
   }
-  std::string header = json.is_null() ? "{}" : json.dump();
+  std::string header = json.dump();
   header.resize((header.size() + kLengthBytes - 1) / kLengthBytes * kLengthBytes, ' ');
   const std::uint64_t length = header.size();
-  std::string bytes(kLengthBytes, '\0');
-  std::memcpy(bytes.data(), &length, kLengthBytes);
-  write_atomically(path, bytes + header + data);
+  write_atomically(path, [&](std::ostream& out) {
+    out.write(reinterpret_cast<const char*>(&length), kLengthBytes);
+    out.write(header.data(), static_cast<std::streamsize>(header.size()));
+    for (const at::Tensor& tensor : in_order) {
+      out.write(static_cast<const char*>(tensor.data_ptr()),
+                static_cast<std::streamsize>(tensor.nbytes()));
+    }
+  });
 }
 
 }  // namespace cachectl::zoo

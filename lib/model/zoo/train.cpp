@@ -55,6 +55,10 @@ Parts open_parts(const TrainOptions& options) {
   Parts parts{open_labelled(of_part, options.common), {}};
   of_part.part = "inference";
   parts.held_out = open_labelled(of_part, options.common);
+  if (parts.held_out.labels.classes != parts.train.labels.classes) {
+    fail(ExitCode::kIncompatible, "{} has {} classes, {} has {}", parts.train.samples->name(),
+         parts.train.labels.classes, parts.held_out.samples->name(), parts.held_out.labels.classes);
+  }
   if (parts.train.samples->content_hash() != parts.held_out.samples->content_hash()) return parts;
 
   // One set without parts: cut it by sample id.

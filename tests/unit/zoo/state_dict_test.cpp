@@ -5,6 +5,8 @@
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/serialization/pickle.h>
 
+#include <unistd.h>
+
 #include <cstring>
 #include <fstream>
 
@@ -136,6 +138,30 @@ TEST_F(Safetensors, AreNoCrashWhereverTheyAreCutOrFlipped) {
     } catch (const Error&) {
     }
   }
+}
+
+TEST_F(Safetensors, LeaveTheOldFileWhereTheNewOneCannotBeWritten) {
+  const auto path = folder_.folder() / "t.safetensors";
+  write_safetensors(path, {{"a", at::ones({3})}});
+  std::filesystem::permissions(
+      folder_.folder(), std::filesystem::perms::owner_read | std::filesystem::perms::owner_exec);
+  const bool is_root = ::geteuid() == 0;  // who may write everywhere
+  if (!is_root) {
+    expect_error(
+        [&] {
+          write_safetensors(path, {{"a", at::zeros({3})}});
+        },
+        ExitCode::kCannotOpen, "t.safetensors");
+    EXPECT_TRUE(at::equal(read_safetensors(path).at("a"), at::ones({3})));
+  }
+  std::filesystem::permissions(folder_.folder(), std::filesystem::perms::owner_all);
+  expect_error([&] { write_safetensors(folder_.folder() / "none" / "t", {}); },
+               ExitCode::kCannotOpen, "none/t");
+  expect_error(
+      [&] {
+        write_safetensors(folder_.folder() / "i8", {{"a", at::zeros({1}, at::kChar)}});
+      },
+      ExitCode::kInternal, "no safetensors dtype");
 }
 
 // --- torch.save's formats ---
