@@ -115,7 +115,7 @@ struct Latency {
   std::vector<double> plain_ms, cached_ms;  // per repeat: the whole batch
   std::vector<double> first_ms, answer_ms;  // cached: to the first, and the mean answer
   Quantiles plain, cached, first, answer;
-  Interval saved;          // 1 - cached / plain; ratio of medians, bootstrap over the pairs
+  Interval saved;          // 1 - cached / plain: of the means, bootstrap over the pairs
   double flops_saved = 0;  // on the same batches
 };
 

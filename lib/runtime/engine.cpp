@@ -150,8 +150,20 @@ void Engine::make(std::vector<EnginePlan> plans) {
   }
 }
 
+Engine::Engine(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Engine::~Engine() = default;
 Engine::Engine(Engine&&) noexcept = default;
+
+Engine Engine::with_thresholds(std::size_t plan, const std::vector<float>& thresholds) const {
+  auto state = std::make_unique<State>();
+  state->backbone = state_->backbone;
+  state->options = state_->options;
+  state->plans.push_back(state_->plans.at(plan));
+  std::vector<Exit>& exits = state->plans[0].plan.exits;
+  assert(thresholds.size() == exits.size());
+  for (std::size_t e = 0; e < exits.size(); ++e) exits[e].threshold = thresholds[e];
+  return Engine(std::move(state));
+}
 
 const model::Backbone& Engine::backbone() const {
   return *state_->backbone;

@@ -115,6 +115,9 @@ class Engine {
   ~Engine();
   Engine(Engine&&) noexcept;
 
+  // One plan under other thresholds, one per exit. Shares the prepared segments.
+  Engine with_thresholds(std::size_t plan, const std::vector<float>& thresholds) const;
+
   const model::Backbone& backbone() const;
   std::int64_t classes() const;
   std::size_t plans() const;                       // at least one
@@ -150,6 +153,7 @@ class Engine {
 
  private:
   struct State;
+  explicit Engine(std::unique_ptr<State> state);
   void make(std::vector<EnginePlan> plans);
   std::unique_ptr<State> state_;
 };

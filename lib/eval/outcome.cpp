@@ -1,0 +1,267 @@
+#include "eval/outcome.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+
+#include "decision/curve.h"
+#include "eval/statistics.h"
+
+namespace cachectl::eval {
+
+namespace {
+
+constexpr double kNone = std::numeric_limits<double>::quiet_NaN();
+constexpr artifact::Interval kNoInterval{kNone, kNone, kNone};
+
+double ratio(std::int64_t part, std::int64_t whole) {
+  return whole == 0 ? kNone : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+// Positions kept of a curve's `size`, the first and the last among them.
+std::vector<std::size_t> thinned(const decision::Curve& curve, std::int64_t points) {
+  std::vector<std::size_t> kept;
+  double next = 0;
+  for (std::size_t k = 0; k < curve.size(); ++k) {
+    const double rate = curve.hit_rate(k);
+    if (kept.empty() || k + 1 == curve.size() || rate >= next) {
+      kept.push_back(k);
+      next = std::max(next, rate) + 1.0 / static_cast<double>(points);
+    }
+  }
+  return kept;
+}
+
+struct Bins {
+  std::vector<std::int64_t> count;
+  std::vector<double> confidence, agreement;
+  double error = 0;
+};
+
+Bins bins_of(const std::vector<std::int32_t>& prediction, const std::vector<float>& confidence,
+             const std::vector<std::int32_t>& backbone, std::int64_t bins) {
+  const auto size = static_cast<std::size_t>(bins);
+  Bins result{std::vector<std::int64_t>(size), std::vector<double>(size), std::vector<double>(size),
+              0};
+  for (std::size_t i = 0; i < backbone.size(); ++i) {
+    // Bins are open below and closed above: (low, high].
+    const double place = std::ceil(static_cast<double>(confidence[i]) * bins) - 1;
+    const auto bin = static_cast<std::size_t>(std::clamp<double>(place, 0, bins - 1.0));
+    ++result.count[bin];
+    result.confidence[bin] += static_cast<double>(confidence[i]);
+    result.agreement[bin] += prediction[i] == backbone[i] ? 1 : 0;
+  }
+  for (std::size_t b = 0; b < size; ++b) {
+    if (result.count[b] > 0) {
+      result.error += std::abs(result.confidence[b] - result.agreement[b]);
+    }
+    result.confidence[b] =
+        result.count[b] == 0 ? kNone : result.confidence[b] / static_cast<double>(result.count[b]);
+    result.agreement[b] =
+        result.count[b] == 0 ? kNone : result.agreement[b] / static_cast<double>(result.count[b]);
+  }
+  result.error /= static_cast<double>(std::max<std::size_t>(1, backbone.size()));
+  return result;
+}
+
+// Counts at one exit while the samples are walked through.
+struct Tally {
+  std::int64_t hits = 0, agreeing = 0;
+  std::int64_t labelled = 0, right = 0, backbone_right = 0;
+};
+
+artifact::ExitOutcome exit_outcome(const Tally& tally, std::int64_t reach, std::int64_t samples,
+                                   std::int64_t labelled) {
+  artifact::ExitOutcome exit;
+  exit.reach = reach;
+  exit.hits = tally.hits;
+  exit.hit_rate = ratio(tally.hits, reach);
+  exit.share = ratio(tally.hits, samples);
+  exit.cache_accuracy = share_of(tally.agreeing, tally.hits);
+  if (labelled > 0) {
+    exit.gt_accuracy = share_of(tally.right, tally.labelled);
+    exit.backbone_accuracy = ratio(tally.backbone_right, tally.labelled);
+    exit.effect = ratio(tally.right - tally.backbone_right, labelled);
+  } else {
+    exit.gt_accuracy = kNoInterval;
+    exit.backbone_accuracy = exit.effect = kNone;
+  }
+  return exit;
+}
+
+std::vector<artifact::ClassOutcome> classes_of(const std::vector<std::int32_t>& backbone,
+                                               const Recording::Answered& answered,
+                                               std::size_t last_exit) {
+  std::map<std::int32_t, artifact::ClassOutcome> by_label;
+  for (std::size_t i = 0; i < backbone.size(); ++i) {
+    artifact::ClassOutcome& outcome = by_label[backbone[i]];
+    outcome.label = backbone[i];
+    ++outcome.samples;
+    outcome.early += answered.exit[i] < last_exit ? 1 : 0;
+    outcome.differing += answered.label[i] != backbone[i] ? 1 : 0;
+  }
+  std::vector<artifact::ClassOutcome> classes;
+  for (const auto& [label, outcome] : by_label) classes.push_back(outcome);
+  return classes;
+}
+
+}  // namespace
+
+artifact::Verdict verdict_of(std::int64_t backbone, std::int64_t cache, std::int64_t truth) {
+  using artifact::Verdict;
+  if (backbone == cache) {
+    return backbone == truth ? Verdict::kBothRight : Verdict::kBothWrongAlike;
+  }
+  if (backbone == truth) return Verdict::kBackboneRight;
+  return cache == truth ? Verdict::kCacheRight : Verdict::kBothWrongApart;
+}
+
+artifact::CurveAlone curve_alone(const Recording& recording, std::size_t m, std::int64_t points) {
+  const std::vector<std::int32_t>& backbone = recording.records.backbone;
+  const decision::ExitRecord& answers = recording.records.exits.at(m);
+  const decision::Curve curve = decision::make_curve(answers, backbone);
+  artifact::CurveAlone alone;
+  alone.layer = recording.models[m].layer;
+  alone.architecture = recording.models[m].architecture;
+  const std::int64_t labelled =
+      std::count_if(recording.truth.begin(), recording.truth.end(),
+                    [](std::int64_t truth) { return truth != labels::kUnknown; });
+  std::size_t walked = 0;
+  std::int64_t known = 0, right = 0, backbone_right = 0;
+  for (const std::size_t k : thinned(curve, points)) {
+    alone.threshold.push_back(static_cast<double>(curve.threshold[k]));
+    alone.hit_rate.push_back(curve.hit_rate(k));
+    alone.cache_accuracy.push_back(curve.cache_accuracy(k));
+    alone.drop.push_back(curve.drop(k));
+    if (labelled == 0) continue;
+    for (; walked < static_cast<std::size_t>(curve.hits[k]); ++walked) {
+      const auto sample = static_cast<std::size_t>(curve.order[walked]);
+      const std::int64_t truth = recording.truth[sample];
+      if (truth == labels::kUnknown) continue;
+      ++known;
+      right += answers.prediction[sample] == truth ? 1 : 0;
+      backbone_right += backbone[sample] == truth ? 1 : 0;
+    }
+    alone.gt_accuracy.push_back(ratio(right, known));
+    alone.effect.push_back(ratio(right - backbone_right, labelled));
+  }
+  return alone;
+}
+
+artifact::Reliability reliability_of(const Recording& recording, std::size_t m, std::int64_t bins) {
+  const decision::ExitRecord& answers = recording.records.exits.at(m);
+  const auto& backbone = recording.records.backbone;
+  const Bins before = bins_of(answers.prediction, recording.raw.at(m), backbone, bins);
+  const Bins after = bins_of(answers.prediction, answers.confidence, backbone, bins);
+  artifact::Reliability reliability;
+  reliability.layer = recording.models[m].layer;
+  reliability.temperature = recording.models[m].temperature;
+  reliability.ece_before = before.error;
+  reliability.ece_after = after.error;
+  for (std::int64_t b = 0; b <= bins; ++b) {
+    reliability.edge.push_back(static_cast<double>(b) / static_cast<double>(bins));
+  }
+  reliability.count_before = before.count;
+  reliability.count_after = after.count;
+  reliability.confidence_before = before.confidence;
+  reliability.confidence_after = after.confidence;
+  reliability.agreement_before = before.agreement;
+  reliability.agreement_after = after.agreement;
+  return reliability;
+}
+
+double mean_flops(const Recording::Answered& answered, const runtime::Engine& engine,
+                  std::size_t plan) {
+  std::vector<double> on_the_way;  // to leaving by each exit
+  double sum = 0;
+  for (std::size_t e = 0; e < engine.stages(plan); ++e) {
+    sum += engine.segment_flops(plan, e);
+    if (e + 1 < engine.stages(plan)) sum += engine.cache_flops(plan, e);
+    on_the_way.push_back(sum);
+  }
+  double total = 0;
+  for (const std::size_t exit : answered.exit) total += on_the_way[exit];
+  return total / static_cast<double>(answered.exit.size());
+}
+
+artifact::PlanOutcome plan_outcome(const Recording& recording, std::size_t plan,
+                                   const runtime::Engine& engine, const artifact::Plan& made,
+                                   const Options& options) {
+  const std::vector<std::int32_t>& backbone = recording.records.backbone;
+  const Recording::Answered& answered = recording.plans.at(plan);
+  const std::vector<runtime::Exit>& exits = engine.exits(plan);
+  const std::int64_t samples = recording.size();
+
+  std::vector<Tally> tallies(exits.size() + 1);
+  std::vector<std::array<std::int64_t, artifact::kVerdicts>> verdicts(exits.size() + 1);
+  Tally all;
+  std::int64_t labelled = 0, won = 0, lost = 0;
+  for (std::size_t i = 0; i < backbone.size(); ++i) {
+    Tally& tally = tallies[answered.exit[i]];
+    const bool agrees = answered.label[i] == backbone[i];
+    ++tally.hits;
+    tally.agreeing += agrees ? 1 : 0;
+    all.agreeing += agrees ? 1 : 0;
+    if (recording.truth.empty() || recording.truth[i] == labels::kUnknown) continue;
+    const std::int64_t truth = recording.truth[i];
+    const artifact::Verdict verdict = verdict_of(backbone[i], answered.label[i], truth);
+    ++verdicts[answered.exit[i]][static_cast<std::size_t>(verdict)];
+    ++labelled;
+    ++tally.labelled;
+    tally.right += answered.label[i] == truth ? 1 : 0;
+    tally.backbone_right += backbone[i] == truth ? 1 : 0;
+    all.right += answered.label[i] == truth ? 1 : 0;
+    all.backbone_right += backbone[i] == truth ? 1 : 0;
+    won += verdict == artifact::Verdict::kCacheRight ? 1 : 0;
+    lost += verdict == artifact::Verdict::kBackboneRight ? 1 : 0;
+  }
+
+  artifact::PlanOutcome outcome;
+  outcome.batch = made.batch;
+  std::int64_t reach = samples;
+  for (std::size_t e = 0; e <= exits.size(); ++e) {
+    artifact::ExitOutcome exit = exit_outcome(tallies[e], reach, samples, labelled);
+    exit.layer = engine.exit_name(plan, e);
+    exit.verdicts = verdicts[e];
+    exit.segment_flops = engine.segment_flops(plan, e);
+    if (e < exits.size()) {
+      exit.architecture = exits[e].architecture;
+      exit.threshold = static_cast<double>(exits[e].threshold);
+      exit.temperature = exits[e].temperature;
+      exit.cache_flops = engine.cache_flops(plan, e);
+      outcome.cache_parameters += exits[e].predictor->cost().parameters;
+    }
+    reach -= exit.hits;
+    outcome.exits.push_back(std::move(exit));
+  }
+  outcome.agreement = share_of(all.agreeing, samples);
+  if (labelled > 0) {
+    outcome.accuracy_plain = share_of(all.backbone_right, labelled);
+    outcome.accuracy_cached = share_of(all.right, labelled);
+    outcome.effect = mean_of_signs(lost, labelled - won - lost, won, options.resamples,
+                                   static_cast<std::uint64_t>(options.common.seed));
+  } else {
+    outcome.accuracy_plain = outcome.accuracy_cached = outcome.effect = kNoInterval;
+  }
+  for (std::size_t e = 0; e <= exits.size(); ++e) {
+    outcome.flops_plain += engine.segment_flops(plan, e);
+  }
+  outcome.flops_cached = mean_flops(answered, engine, plan);
+  outcome.predicted_saving = made.predicted_saving;
+  outcome.predicted_risk = made.predicted_risk;
+  outcome.cache_bytes = engine.cache_bytes(plan);
+  outcome.classes = classes_of(backbone, answered, exits.size());
+  if (made.certificate.has_value()) {
+    outcome.has_certificate = true;
+    artifact::CertificateOutcome& shown = outcome.certificate;
+    shown.certificate = *made.certificate;
+    shown.samples = samples;
+    shown.differing = samples - all.agreeing;
+    shown.risk = share_of(shown.differing, samples);
+    shown.consistent = shown.risk.low <= made.certificate->epsilon;
+  }
+  return outcome;
+}
+
+}  // namespace cachectl::eval
