@@ -49,7 +49,7 @@ class CachedBackbone {
   // Calibrated; they are sharp enough to be confident now and then.
   cachectl::artifact::TrainedCache cache(const std::string& layer, std::uint64_t seed) const {
     using namespace cachectl;
-    const model::Architecture architecture = model::Architecture::parse("conv3x3/2-8, mean");
+    const model::Architecture architecture = model::Architecture::parse("conv3x3/2-8, fc16");
     const model::Sizes shape = backbone_->candidate(layer).shape;
     const model::CacheModel model(architecture, shape, kClasses, seed);
     artifact::TrainedCache cache;
@@ -60,7 +60,7 @@ class CachedBackbone {
     cache.parameters = model.cost().parameters;
     cache.weight_bytes = model.cost().weight_bytes;
     cache.weights = model.state();
-    cache.weights["classifier.weight"] = cache.weights["classifier.weight"] * 4;
+    cache.weights["classifier.weight"] = cache.weights["classifier.weight"] * 6;
     cache.sample_inputs = at::ones({1, shape[0], shape[1], shape[2]});
     cache.sample_logits =
         model::CacheModel::from_state(architecture, shape, kClasses, cache.weights, "test")

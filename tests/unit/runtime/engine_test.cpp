@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <map>
 #include <thread>
 
@@ -18,6 +19,32 @@ namespace {
 const CachedBackbone& shared() {
   static const CachedBackbone cached;
   return cached;
+}
+
+// Thresholds that about half of the samples pass at each exit, none of them close by.
+std::vector<double> halfway() {
+  EngineOptions whole;
+  whole.shrink = false;
+  const Engine engine(shared().backbone(), shared().plan(shared().layers(), {2, 2, 2}), "test",
+                      whole);
+  std::vector<std::vector<double>> confidences(4);
+  engine.infer(CachedBackbone::inputs(64, 9), [&](const Answer& answer) {
+    confidences[answer.exit].push_back(static_cast<double>(answer.confidence));
+  });
+  std::vector<double> thresholds;
+  for (std::size_t e = 0; e < 3; ++e) {
+    std::sort(confidences[e].begin(), confidences[e].end());
+    // In the widest gap around the median.
+    double gap = 0, threshold = 0;
+    for (std::size_t i = 24; i < 40; ++i) {
+      const double wide = confidences[e][i + 1] - confidences[e][i];
+      if (wide <= gap) continue;
+      gap = wide;
+      threshold = confidences[e][i] + wide / 2;
+    }
+    thresholds.push_back(threshold);
+  }
+  return thresholds;
 }
 
 struct Expected {
@@ -156,7 +183,7 @@ TEST(Engine, StopsWhenAllHitAndCopiesNothingWhenNoneDoes) {
 }
 
 TEST(Engine, SpendsExactlyTheFlopsThatTheScoreSays) {
-  const std::vector<double> thresholds = {0.5, 0.45, 0.6};
+  const std::vector<double> thresholds = halfway();
   const artifact::PlanFile file = shared().plan(shared().layers(), thresholds);
   EngineOptions options;
   options.flops_per_copied_byte = 0;  // always shrink, as the score assumes
@@ -201,7 +228,7 @@ TEST(Engine, SpendsExactlyTheFlopsThatTheScoreSays) {
 }
 
 TEST(Engine, WithoutShrinkingEveryExitAnswersForEverySample) {
-  const artifact::PlanFile file = shared().plan(shared().layers(), {0.5, 0.5, 0.5});
+  const artifact::PlanFile file = shared().plan(shared().layers(), halfway());
   EngineOptions options;
   options.shrink = false;
   const Engine whole(shared().backbone(), file, "test", options);
@@ -224,8 +251,7 @@ TEST(Engine, WithoutShrinkingEveryExitAnswersForEverySample) {
 }
 
 TEST(Engine, ServesSeveralThreadsAtOnce) {
-  const Engine engine(shared().backbone(), shared().plan(shared().layers(), {0.5, 0.5, 0.5}),
-                      "test");
+  const Engine engine(shared().backbone(), shared().plan(shared().layers(), halfway()), "test");
   constexpr int kThreads = 4, kRounds = 10;
   std::vector<at::Tensor> inputs;
   std::vector<std::vector<Result>> alone;
@@ -252,8 +278,7 @@ TEST(Engine, ServesSeveralThreadsAtOnce) {
 }
 
 TEST(Engine, TakesRowsOfSeveralBatchesThroughOneStage) {
-  const Engine engine(shared().backbone(), shared().plan(shared().layers(), {0.5, 0.45, 0.6}),
-                      "test");
+  const Engine engine(shared().backbone(), shared().plan(shared().layers(), halfway()), "test");
   const at::Tensor first = CachedBackbone::inputs(6, 1), second = CachedBackbone::inputs(11, 2);
   std::vector<Result> expected = engine.infer(first);
   for (const Result& result : engine.infer(second)) expected.push_back(result);
@@ -328,7 +353,7 @@ TEST(Engine, RefusesAPlanOfAnotherBackboneAndNamesBoth) {
 }
 
 TEST(Engine, ReplaysTheSelfTestAndRefusesOtherAnswers) {
-  artifact::PlanFile file = shared().plan(shared().layers(), {0.5, 0.5, 0.5});
+  artifact::PlanFile file = shared().plan(shared().layers(), halfway());
   const Engine unchecked(shared().backbone(), file, "test");
   for (const Result& result : unchecked.infer(file.self_test_inputs)) {
     file.plans[0].self_test_labels.push_back(result.label);
