@@ -31,7 +31,8 @@ void describe(OptionTable& table, Options& options, const std::string& section) 
   Section in(table, section);
   in.value("kind", &options.kind, "where samples come from")
       .choices({"synthetic", "cifar10", "cifar100", "folder", "hdf5", "npy"});
-  in.value("path", &options.path, "file or folder of the samples");
+  // A place that belongs to the experiment: known to --list-inputs, and in YAML all the same.
+  in.value("path", &options.path, "file or folder of the samples").role = OptionRole::kInput;
   in.value("part", &options.part, "the backbone's own part, or what it sees in use")
       .choices({"train", "inference"});
   in.value("max_samples", &options.max_samples, "take only the first so many; 0: all")
