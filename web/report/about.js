@@ -17,9 +17,10 @@ function node(role, made, told) {
     ["Options", made.config && h("pre", {}, made.config.trim())],
   ].filter(([, value]) => value);
   const line = [h("b", {}, made.kind || role), role !== made.kind && h("span", {}, role), hash && h("code", {}, hash.slice(0, 12))];
+  const command = made.command && h("span", { class: "command" }, made.command);
   if (again) return h("li", {}, h("div", { class: "node again" }, line, h("em", {}, "as above")));
   return h("li", {},
-    h("details", { class: "node" }, h("summary", {}, line), h("dl", {}, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))),
+    h("details", { class: "node" }, h("summary", {}, line, command), h("dl", {}, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))),
     inputs.length > 0 && h("ul", {}, inputs.map(([name, input]) => node(name, input, told))));
 }
 
@@ -48,6 +49,7 @@ const WORDS = [
   ["Agreement", "Share of the answers that are the backbone’s own, whether right or wrong."],
   ["Accuracy", "Share of the answers that are the true label. Known only where there are labels, and used only on this page."],
   ["95 % interval", "Where the true value lies, as far as this many samples can tell: the method is wrong one time in twenty."],
+  ["RQ1 to RQ4", "The four questions of the research this method comes from: how good cache models are, what they take in arithmetic and memory, what they save in time, and how accuracy trades against cost."],
   ["Points", "Percentage points: from 90 % to 88 % is a loss of two points."],
 ];
 

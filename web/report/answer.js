@@ -1,6 +1,6 @@
 // The answer first: three figures, the certificate, and what speaks against caching here.
 import { h } from "../shared/dom.js";
-import { count, interval_points, known, milliseconds, percent, points, signed, whole } from "../shared/format.js";
+import { count, known, milliseconds, percent, setting, signed, whole } from "../shared/format.js";
 import { isEmpty, mainLatency } from "./names.js";
 
 const bar = (name, share, text, kind) =>
@@ -11,7 +11,8 @@ const figure = (title, value, note, ...rest) =>
 
 function arithmetic(plan) {
   const saved = 1 - plan.flops_cached / plan.flops_plain;
-  return figure("Arithmetic saved", percent(saved, 1), "floating-point operations per sample, cache models included",
+  return figure(saved < 0 ? "Arithmetic added" : "Arithmetic saved", percent(Math.abs(saved), 1),
+    "floating-point operations (FLOPs) per sample, cache models included",
     bar("plain", 1, count(plan.flops_plain), "plain"),
     bar("cached", plan.flops_cached / plan.flops_plain, count(plan.flops_cached), "cached"));
 }
@@ -22,8 +23,8 @@ function time(data, chosen) {
   const others = data.latency.filter((one) => one.plan === chosen && one !== row);
   const range = [row, ...others].map((one) => one.saved.value).filter(known);
   const size = row.batch === 1 ? "one sample at a time" : `a batch of ${whole(row.batch)}`;
-  return figure("Time saved", percent(row.saved.value, 1),
-    [`for ${size}`, others.length > 0 && `; ${percent(Math.min(...range), 1)} to ${percent(Math.max(...range), 1)} over the batch sizes measured`],
+  return figure(row.saved.value < 0 ? "Time added" : "Time saved", percent(Math.abs(row.saved.value), 1),
+    [`for ${size}`, others.length > 0 && `; saves ${percent(Math.min(...range), 1)} to ${percent(Math.max(...range), 1)} over the batch sizes measured`],
     bar("plain", 1, milliseconds(row.plain.p50), "plain"),
     bar("cached", row.cached.p50 / row.plain.p50, milliseconds(row.cached.p50), "cached"));
 }
@@ -42,18 +43,30 @@ function accuracy(data, plan) {
     bar("cached", plan.accuracy_cached.value, percent(plan.accuracy_cached.value), "cached"));
 }
 
-export function promise(outcome) {
+export function promise(outcome, empty) {
+  if (!outcome && empty) {
+    return h("p", { class: "badge plain" }, "Every answer is the backbone’s own: there is nothing to certify.");
+  }
   if (!outcome) {
     return h("p", { class: "badge plain" }, h("b", {}, "No certificate. "),
       "The thresholds keep to their tolerance on the validation data; nothing is promised beyond it.");
   }
   if (!outcome.holds) {
     return h("p", { class: "badge bad" }, h("b", {}, "Not certified. "),
-      `The data set apart for it (${whole(outcome.certify_samples)} samples) could not show that at most ${percent(outcome.epsilon)} of the answers change`,
+      `The data set apart for it (${whole(outcome.certify_samples)} samples) could not show that at most ${setting(outcome.epsilon)} of the answers change`,
       outcome.samples_needed > 0 ? `; about ${whole(outcome.samples_needed)} samples would be needed.` : ".");
   }
   return h("p", { class: "badge good" }, h("b", {}, "Certified: "),
-    `at most ${percent(outcome.epsilon)} of the answers differ from the backbone’s, with ${percent(1 - outcome.delta, 0)} confidence, for traffic like the data it was tested on.`);
+    `at most ${setting(outcome.epsilon)} of the answers differ from the backbone’s, with ${setting(1 - outcome.delta)} confidence, for traffic like the data it was tested on.`);
+}
+
+const changes = (share, what) => (share >= 0 ? `saves ${percent(share, 0)} of the ${what}` : `adds ${percent(-share, 0)} to the ${what}`);
+
+// "saves 40 % of the arithmetic and 38 % of the time"
+function effects(arithmetic, time) {
+  const first = changes(arithmetic, "arithmetic");
+  if (!known(time)) return first;
+  return `${first} and ${arithmetic >= 0 && time >= 0 ? `${percent(time, 0)} of the time` : changes(time, "time")}`;
 }
 
 function summary(data, plan, chosen) {
@@ -65,9 +78,7 @@ function summary(data, plan, chosen) {
   return h("p", { class: "summary" },
     `With ${plan.exits.length - 1 === 1 ? "one cache model" : `${plan.exits.length - 1} cache models`}, `,
     h("b", {}, `${percent(early, 0)} of the samples leave early`),
-    `. That takes ${percent(1 - plan.flops_cached / plan.flops_plain, 0)} off the arithmetic`,
-    row ? ` and ${percent(row.saved.value, 0)} off the time` : "",
-    `, and ${percent(1 - plan.agreement.value)} of the answers come out different from the backbone’s.`);
+    `. That ${effects(1 - plan.flops_cached / plan.flops_plain, row?.saved.value)}. ${percent(1 - plan.agreement.value)} of the answers come out different from the backbone’s.`);
 }
 
 const TONES = ["good", "plain", "bad"];
@@ -83,7 +94,7 @@ export function answer(data, chosen) {
     body: [
       summary(data, plan, chosen),
       h("div", { class: "figures" }, arithmetic(plan), time(data, chosen), accuracy(data, plan)),
-      promise(plan.certificate),
+      promise(plan.certificate, isEmpty(plan)),
       data.remarks.length > 0 && [
         h("h3", {}, "To be fair"),
         h("ul", { class: "remarks" }, data.remarks.map((remark) =>

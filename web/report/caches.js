@@ -1,7 +1,7 @@
 // RQ1, alone: each cache model over all thresholds, and whether its confidence means what
 // it says.
 import { h, key } from "../shared/dom.js";
-import { count, known, percent, points, whole } from "../shared/format.js";
+import { known, percent, points, whole } from "../shared/format.js";
 import { lineChart, pointChart } from "../shared/chart.js";
 
 const asPercent = (value) => percent(value, 0);
@@ -20,7 +20,9 @@ function curves(data, curve, planned) {
     effect: curve.effect[i],
   })).sort((a, b) => a.threshold - b.threshold);
   const labels = curve.gt_accuracy.length > 0;
-  const worst = Math.max(0.001, ...rows.map((row) => row.drop));
+  // Thresholds far below any that a plan would take must not flatten what matters.
+  const most = Math.max(0.001, ...rows.map((row) => row.drop));
+  const worst = data.tolerance > 0 ? Math.min(most, Math.max(4 * data.tolerance, 0.01)) : most;
   const best = labels ? Math.max(0, ...rows.map((row) => row.effect)) : 0;
   const floor = Math.min(rows[0].threshold, 0.95);
   const upper = [
@@ -32,18 +34,18 @@ function curves(data, curve, planned) {
   if (labels) for (const row of rows) row.loss = -row.effect;
   const lower = [
     { key: "drop", name: "bound of the drop", color: "var(--lose)", tipFormat: percent },
-    labels && { key: "loss", name: "true drop", color: "var(--truth)", dash: "5,3", tipFormat: (v) => points(v) },
+    labels && { key: "loss", name: "true drop", color: "var(--truth)", dash: "5,3", tipFormat: (v) => points(v).replace("+", "") },
   ].filter(Boolean);
   return lineChart({
     label: `${curve.layer}: hit rate, agreement and accuracy drop against the threshold.`,
     rows,
-    x: { key: "threshold", label: "confidence threshold", name: "threshold", domain: [Math.floor(floor * 20) / 20, 1], format: (v) => v.toFixed(2), tipFormat: (v) => v.toFixed(3) },
+    x: { key: "threshold", label: "confidence threshold", name: "threshold", domain: [Math.floor(floor * 20) / 20, 1], format: (v) => String(Number(v.toFixed(3))), tipFormat: (v) => v.toFixed(3) },
     markers: planned === undefined ? [] : [{ x: planned, label: `plan: ${planned.toFixed(3)}` }],
     panels: [
-      { height: 190, label: "share", domain: [0, 1], format: asPercent, series: upper },
+      { height: 190, label: "share of samples, of answers", domain: [0, 1], format: asPercent, series: upper },
       {
         height: 130,
-        label: "accuracy drop",
+        label: most > worst ? "accuracy drop (cut off above)" : "accuracy drop",
         domain: [best > 0.002 ? -nice(best) : 0, nice(worst)],
         format: (v) => percent(v, worst < 0.03 ? 1 : 0),
         series: lower,

@@ -1,27 +1,27 @@
 // What was promised before this data was seen, and what it showed.
 import { h, table } from "../shared/dom.js";
-import { interval, percent, whole } from "../shared/format.js";
+import { interval, setting, whole } from "../shared/format.js";
 import { promise } from "./answer.js";
 
 // The promise and the outcome on one line of risk.
 function line(outcome) {
   const limit = 1.25 * Math.max(outcome.epsilon, outcome.risk.high, 1e-6);
   const at = (value) => `${(100 * Math.min(1, value / limit)).toFixed(2)}%`;
-  return h("figure", { class: "risk", role: "img", "aria-label": `Promise: at most ${percent(outcome.epsilon)}. Outcome: ${interval(outcome.risk)}.` },
+  return h("figure", { class: "risk", role: "img", "aria-label": `Promise: at most ${setting(outcome.epsilon)}. Outcome: ${interval(outcome.risk)}.` },
     h("div", { class: "scale", "aria-hidden": "true" },
       h("i", { class: "allowed", style: `width: ${at(outcome.epsilon)}` }),
       h("i", { class: "range", style: `left: ${at(outcome.risk.low)}; width: ${(100 * (outcome.risk.high - outcome.risk.low) / limit).toFixed(2)}%` }),
       h("i", { class: "value", style: `left: ${at(outcome.risk.value)}` }),
       h("i", { class: "limit", style: `left: ${at(outcome.epsilon)}` })),
-    h("div", { class: "scale-labels", "aria-hidden": "true" }, h("span", { style: "left: 0" }, "0"), h("span", { class: "end", style: `left: ${at(outcome.epsilon)}` }, `promised: ${percent(outcome.epsilon)}`)));
+    h("div", { class: "scale-labels", "aria-hidden": "true" }, h("span", { style: "left: 0" }, "0"), h("span", { class: "end", style: `left: ${at(outcome.epsilon)}` }, `promised: ${setting(outcome.epsilon)}`)));
 }
 
 export function certificate(data, chosen) {
   const outcome = data.plans[chosen].certificate;
   if (!outcome) return null;
   const rows = [
-    ["Bound on the changed answers (ε)", percent(outcome.epsilon)],
-    ["Chance that the bound fails (δ)", percent(outcome.delta, 0)],
+    ["Bound on the changed answers (ε)", setting(outcome.epsilon)],
+    ["Chance that the bound fails (δ)", setting(outcome.delta)],
     ["Certifying samples, of them changed", `${whole(outcome.certify_samples)}, ${whole(outcome.certify_differing)}`],
     ["p-value", outcome.p_value.toPrecision(3)],
     ["Method", outcome.bound],

@@ -29,6 +29,8 @@ export function costs(data, chosen) {
         { name: "With caching", numeric: true, cell: (r) => r.cached },
         { name: "Change", numeric: true, cell: (r) => r.change },
       ], rows, { caption: "Arithmetic and model size, plain and cached" }),
+      known(data.precision_agreement) && data.precision_agreement < 1 &&
+        h("p", { class: "note" }, `Run at ${data.precision}${data.cache_precision && data.cache_precision !== data.precision ? `, caches at ${data.cache_precision}` : ""}: ${percent(data.precision_agreement)} of the samples get the same answer as at float32.`),
     ],
   };
 }
@@ -46,7 +48,7 @@ export function memory(data) {
       : [
           h("p", {}, "The most bytes of tensors alive at once while one batch runs, counted at the allocator; inputs and weights apart. Caching adds what its cache models hold for a moment."),
           table([
-            { name: "Batch", numeric: true, cell: (r) => whole(r.batch) },
+            { name: "Batch", cell: (r) => whole(r.batch) },
             { name: "Plain backbone", numeric: true, cell: (r) => bytes(r.plain_bytes) },
             { name: "With caching", numeric: true, cell: (r) => bytes(r.cached_bytes) },
             { name: "Change", numeric: true, cell: (r) => (r.plain_bytes >= 0 && r.cached_bytes >= 0 ? change(r.plain_bytes, r.cached_bytes) : "–") },

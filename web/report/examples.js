@@ -7,7 +7,7 @@ import { className, exitName } from "./names.js";
 function picture(data, example) {
   const name = className(data, example.label);
   const remarks = [];
-  if (example.truth >= 0) remarks.push(example.truth === example.label ? "right" : `is ${className(data, example.truth)}`);
+  if (example.truth >= 0 && example.truth !== example.label) remarks.push(`is ${className(data, example.truth)}`);
   if (example.backbone !== example.label) remarks.push(`backbone: ${className(data, example.backbone)}`);
   const wrong = example.truth >= 0 ? example.truth !== example.label : example.backbone !== example.label;
   return h("figure", { class: wrong ? "sample wrong" : "sample" },

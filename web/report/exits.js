@@ -1,6 +1,6 @@
 // RQ1, together: the plan drawn along the backbone, and exit by exit in figures.
 import { h, table } from "../shared/dom.js";
-import { count, interval, known, percent, plural, points, whole } from "../shared/format.js";
+import { count, interval, known, percent, range, setting, signed, whole } from "../shared/format.js";
 import { drawPlan, exitColor } from "../shared/flow.js";
 import { exitName, isEmpty } from "./names.js";
 
@@ -46,18 +46,19 @@ export function exitTable(data, chosen) {
   const last = plan.exits.length - 1;
   const swatch = (exit) => h("i", { class: "swatch", style: `--c: ${exitColor(plan.exits.indexOf(exit), plan.exits.length)}` });
   const cached = (exit) => plan.exits.indexOf(exit) < last;
+  const within = (i) => [percent(i.value), range(i) && h("small", {}, range(i))];
   const columns = [
-    { name: "Exit", cell: (e) => [swatch(e), exitName(e), e.architecture && h("small", {}, e.architecture)] },
+    { name: "Exit", cell: (e) => [h("span", { class: "nowrap" }, swatch(e), exitName(e)), e.architecture && h("small", {}, e.architecture)] },
     { name: "Threshold", numeric: true, cell: (e) => (cached(e) ? e.threshold.toFixed(3) : "–") },
     { name: "Reach it", numeric: true, cell: (e) => whole(e.reach) },
     { name: "Leave", numeric: true, cell: (e) => whole(e.hits) },
     { name: "Hit rate", numeric: true, cell: (e) => percent(e.hit_rate) },
     { name: "Of all", numeric: true, cell: (e) => percent(e.share) },
-    { name: "As backbone (95 %)", numeric: true, cell: (e) => (cached(e) ? interval(e.cache_accuracy) : "–") },
-    labels && { name: "Right (95 %)", numeric: true, cell: (e) => interval(e.gt_accuracy) },
+    { name: "As backbone", numeric: true, cell: (e) => (cached(e) && e.hits > 0 ? within(e.cache_accuracy) : "–") },
+    labels && { name: "Right", numeric: true, cell: (e) => (e.hits > 0 ? within(e.gt_accuracy) : "–") },
     labels && { name: "Backbone right", numeric: true, cell: (e) => percent(e.backbone_accuracy) },
-    labels && { name: "Effect, points", numeric: true, cell: (e) => points(e.effect).replace(/\D*points/, "") },
-    { name: "Look-up cost", numeric: true, cell: (e) => (cached(e) ? count(e.cache_flops) : "–") },
+    labels && { name: "Effect, points", numeric: true, cell: (e) => signed(e.effect) },
+    { name: "Look-up FLOPs", numeric: true, cell: (e) => (cached(e) ? count(e.cache_flops) : "–") },
   ].filter(Boolean);
   const overall = labels && known(plan.accuracy_plain.value)
     ? ` Over all samples: ${interval(plan.agreement)} of the answers are the backbone’s; accuracy ${percent(plan.accuracy_plain.value)} without caching, ${percent(plan.accuracy_cached.value)} with it.`
@@ -69,10 +70,10 @@ export function exitTable(data, chosen) {
     tag: "RQ1",
     body: [
       h("p", {}, "“Hit rate” counts among the samples that reach an exit, “of all” among all samples. “As backbone” is the share of its answers that are the backbone’s own.",
-        labels && " “Effect” is what the exit adds to the accuracy over all samples; below zero it loses.", overall),
+        labels && " “Effect” is what the exit adds to the accuracy over all samples; below zero it loses.", " Small figures are 95 % intervals.", overall),
       table(columns, plan.exits, { caption: "Hits, agreement and cost of each exit", rowClass: (e) => !cached(e) && "total" }),
       data.tolerance > 0 && h("p", { class: "note" },
-        `Thresholds were chosen on the validation part for a tolerance of ${percent(data.tolerance)}${data.budget ? ` (budget “${data.budget}”)` : ""}${data.cost_kind ? `, to save ${data.cost_kind === "latency" ? "measured time" : "arithmetic"}` : ""}. There the plan was expected to save ${percent(plan.predicted_saving)} and to change ${percent(plan.predicted_risk)} of the answers; on the test part it changes ${percent(1 - plan.agreement.value)}.`),
+        `Thresholds were chosen on the validation part for a tolerance of ${setting(data.tolerance)}${data.budget ? ` (budget “${data.budget}”)` : ""}${data.cost_kind ? `, to save ${data.cost_kind === "latency" ? "measured time" : "arithmetic"}` : ""}. There the plan was expected to save ${percent(plan.predicted_saving)} and to change ${percent(plan.predicted_risk)} of the answers; on the test part it changes ${percent(1 - plan.agreement.value)}.`),
     ],
   };
 }

@@ -18,7 +18,7 @@ function bars(row) {
     if (known(row.answer.p50) && row.answer.p50 > 0) rows.push(one("mean answer", "var(--agree)", row.answer));
     if (known(row.first.p50) && row.first.p50 > 0) rows.push(one("first answer", "var(--apart)", row.first));
   }
-  return timeBars({ label: `Times at batch size ${row.batch}.`, rows, format: milliseconds });
+  return timeBars({ label: `Times at batch size ${row.batch}.`, rows });
 }
 
 // How much of the arithmetic saved arrives as time saved.
@@ -28,7 +28,7 @@ export function latency(data) {
   if (data.latency.length === 0) return null;
   const several = data.plans.length > 1;
   const columns = [
-    { name: "Batch", numeric: true, cell: (r) => whole(r.batch) },
+    { name: "Batch", cell: (r) => whole(r.batch) },
     several && { name: "Plan", cell: (r) => planName(data.plans[r.plan]) },
     { name: "", cell: (r) => r.side },
     { name: "Mean", numeric: true, cell: (r) => milliseconds(r.q.mean) },
@@ -54,7 +54,7 @@ export function latency(data) {
         data.device && ` (${data.device}${data.precision ? `, ${data.precision}` : ""})`,
         ". p50 is the median, p90 the time that nine of ten runs keep within, p99 ninety-nine of a hundred. In a batch the first answer comes long before the last: “mean answer” is how long a sample waits for its own."),
       table([
-        { name: "Batch", numeric: true, cell: (r) => whole(r.batch) },
+        { name: "Batch", cell: (r) => whole(r.batch) },
         several && { name: "Plan", cell: (r) => planName(data.plans[r.plan]) },
         { name: "Plain, p50", numeric: true, cell: (r) => milliseconds(r.plain.p50) },
         { name: "Cached, p50", numeric: true, cell: (r) => milliseconds(r.cached.p50) },

@@ -26,7 +26,7 @@ const sections = [
 function header() {
   const facts = [
     ["Samples", `${whole(data.samples)} in the test part`],
-    ["Labels", data.labelled > 0 ? (data.labelled < data.samples ? `for ${whole(data.labelled)}` : "yes, opened here only") : "none"],
+    ["Labels", data.labelled > 0 ? (data.labelled < data.samples ? `for ${whole(data.labelled)}` : "yes, used on this page only") : "none"],
     ["Classes", whole(data.class_count)],
     ["Device", [data.device, data.processor].filter(Boolean).join(", ")],
     ["Threads", data.threads > 0 ? whole(data.threads) : ""],

@@ -4,7 +4,7 @@ import { whole } from "../shared/format.js";
 export const className = (data, label) =>
   label >= 0 ? (data.class_names[label] ?? `class ${label}`) : "unknown";
 
-export const planName = (plan) => (plan.batch > 0 ? `for batches of ${whole(plan.batch)}` : "for any batch size");
+export const planName = (plan) => (plan.batch === 1 ? "for single samples" : plan.batch > 1 ? `for batches of ${whole(plan.batch)}` : "for any batch size");
 
 export const isEmpty = (plan) => plan.exits.length < 2;
 export const exitName = (exit) => exit.layer || "backbone";

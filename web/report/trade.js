@@ -29,6 +29,7 @@ export function trade(data, chosen) {
           y: p[quality],
           r: p.setting.startsWith("plan") ? 7 : 3,
           hollow: p.setting.startsWith("plan"),
+          apart: p.setting.startsWith("plan"), // its thresholds differ from exit to exit
           title: `${curve.method}: ${p.setting}`,
           lines: [
             labels && { name: "accuracy", value: percent(p.accuracy) },

@@ -19,9 +19,9 @@ export function verdicts(data, chosen) {
   const sum = (counts) => counts.reduce((a, b) => a + b, 0);
   // Where the two agree says little; what differs is a sliver, so it gets a bar of its own.
   const differing = [LOSES, WINS, 4];
-  const scale = Math.max(1, ...rows.filter((r) => !r.all || exits.length === 1).map((r) => differing.reduce((a, k) => a + r.counts[k], 0)));
+  const scale = Math.max(1, differing.reduce((a, k) => a + total[k], 0));
   const strip = (row) => h("div", { class: "strip", "aria-hidden": "true" }, differing.map((k) =>
-    row.counts[k] > 0 && h("i", { style: `--c: ${COLORS[k]}; flex-basis: ${(100 * row.counts[k] / (row.all ? Math.max(scale, differing.reduce((a, d) => a + row.counts[d], 0)) : scale)).toFixed(2)}%`, title: `${names[k]}: ${whole(row.counts[k])}` })));
+    row.counts[k] > 0 && h("i", { style: `--c: ${COLORS[k]}; flex-basis: ${(100 * row.counts[k] / scale).toFixed(2)}%`, title: `${names[k]}: ${whole(row.counts[k])}` })));
   const effect = (total[WINS] - total[LOSES]) / data.labelled;
   const columns = [
     { name: "Exit", cell: (row) => row.name },
@@ -36,7 +36,7 @@ export function verdicts(data, chosen) {
     tag: "RQ1",
     body: [
       h("p", {}, "An early answer that differs from the backbone’s costs accuracy only where the backbone would have been right; where the backbone was wrong, it can even win. ",
-        `Here caching loses ${whole(total[LOSES])} samples and wins ${whole(total[WINS])}: `, h("b", {}, points(effect)), " of accuracy in all."),
+        `Here caching loses ${whole(total[LOSES])} samples and wins ${whole(total[WINS])}: `, h("b", {}, points(effect)), " of accuracy in all. The bars show only where the answers differ."),
       table(columns, rows, { caption: "Early answers by who is right", rowClass: (row) => row.all && "total" }),
     ],
   };
@@ -53,7 +53,7 @@ export function classes(data, chosen) {
   const meter = (share, most, kind) => h("div", { class: `meter ${kind}` }, h("i", {}, h("i", { style: `width: ${(100 * share / (most || 1)).toFixed(1)}%` })), h("b", {}, percent(share, 1)));
   const worst = Math.max(...rows.map((row) => row.risk));
   const columns = [
-    { name: "The backbone’s class", cell: (c) => className(data, c.label) },
+    { name: "Class", cell: (c) => className(data, c.label) },
     { name: "Samples", numeric: true, cell: (c) => whole(c.samples) },
     { name: "Leave early", cell: (c) => meter(c.share, 1, "early") },
     { name: "Answered otherwise", cell: (c) => meter(c.risk, worst, "differ") },
@@ -65,7 +65,7 @@ export function classes(data, chosen) {
     short: "Class by class",
     title: "Which classes leave early?",
     body: [
-      h("p", {}, "Easy classes pay for caching, hard ones carry its risk. A class whose answers change much more often than the others’ deserves a look before deployment."),
+      h("p", {}, "By the backbone’s class. Easy classes pay for caching, hard ones carry its risk. A class whose answers change much more often than the others’ deserves a look before deployment."),
       many && h("p", { class: "note" }, `The ${SHOWN} classes that leave earliest and the ${SHOWN} that leave latest.`),
       table(columns, first, { caption: "Early exits and changed answers per class" }),
       many && h("details", {}, h("summary", {}, `All ${whole(rows.length)} classes`), table(columns, rows, { caption: "All classes" })),

@@ -3,7 +3,8 @@
 import * as Plot from "@observablehq/plot";
 import { h, s, responsive } from "./dom.js";
 
-const MARGINS = { marginLeft: 46, marginRight: 14, marginTop: 18, marginBottom: 34 };
+const MARGINS = { marginLeft: 46, marginRight: 16, marginTop: 28, marginBottom: 36 };
+const GAP = 8; // below a panel that has another one under it
 
 // An answer to "what is here?": where it is on the drawing, dots to show, lines to say.
 // targets: [{ x, y, dots: [{ x, y, color }], title, lines: [{ color, name, value }] }] in
@@ -33,7 +34,7 @@ function inspector(drawing, svgs, targets, axis, label) {
       const height = Number(svg.getAttribute("height"));
       layer.replaceChildren(
         ...(axis === "x"
-          ? [s("line", { x1: target.x, x2: target.x, y1: MARGINS.marginTop, y2: height - MARGINS.marginBottom })]
+          ? [s("line", { x1: target.x, x2: target.x, y1: MARGINS.marginTop, y2: height - (i < svgs.length - 1 ? GAP : MARGINS.marginBottom) })]
           : []),
         ...target.dots
           .filter((dot) => (dot.panel ?? 0) === i)
@@ -108,24 +109,26 @@ const axisTicks = (width) => Math.max(3, Math.min(8, Math.floor(width / 70)));
 // dash }], rules: [{ y, label, color }] }]; markers: [{ x, label }]: vertical lines.
 export function lineChart({ label, rows, x, panels, markers = [] }) {
   const series = panels.flatMap((panel, i) => panel.series.map((one) => ({ ...one, panel: i, format: panel.format })));
+  const xEnd = (value) => value > x.domain[0] + 0.8 * (x.domain[1] - x.domain[0]);
   return responsive(h("div", { class: "chart" }), (width) => {
     const drawing = h("div", { class: "drawing" });
     const plots = panels.map((panel, i) => {
       const last = i === panels.length - 1;
       const plot = Plot.plot({
         ...MARGINS,
-        marginBottom: last ? MARGINS.marginBottom : 8,
+        marginBottom: last ? MARGINS.marginBottom : GAP,
         width,
-        height: panel.height - (last ? 0 : MARGINS.marginBottom - 8),
-        x: { domain: x.domain, label: last ? x.label : null, tickFormat: x.format, ticks: axisTicks(width), labelArrow: "none", axis: last ? "bottom" : null },
-        y: { domain: panel.domain, label: panel.label, tickFormat: panel.format, ticks: Math.max(3, Math.round(panel.height / 45)), labelArrow: "none", nice: false },
+        height: panel.height - (last ? 0 : MARGINS.marginBottom - GAP),
+        x: { domain: x.domain, label: last ? x.label : null, tickFormat: x.format, ticks: axisTicks(width), labelArrow: "none", tickSize: 0, axis: last ? "bottom" : null },
+        y: { domain: panel.domain, label: panel.label, tickFormat: panel.format, ticks: Math.max(2, Math.round(panel.height / 50)), labelArrow: "none", tickSize: 0, labelOffset: 40 },
         marks: [
-          Plot.gridY({ ticks: Math.max(3, Math.round(panel.height / 45)), strokeOpacity: 1, stroke: "var(--grid)" }),
+          Plot.gridY({ ticks: Math.max(2, Math.round(panel.height / 50)), strokeOpacity: 1, stroke: "var(--grid)" }),
           Plot.ruleX(markers, { x: "x", stroke: "var(--ink)", strokeDasharray: "2,3" }),
           Plot.ruleY(panel.rules ?? [], { y: "y", stroke: (d) => d.color, strokeDasharray: "5,3" }),
           (panel.rules ?? []).map((rule) =>
             Plot.text([rule], { y: "y", text: "label", frameAnchor: "left", dx: 4, dy: -6, textAnchor: "start", fill: rule.color, stroke: "var(--card)", strokeWidth: 4 })),
-          i === 0 ? Plot.text(markers, { x: "x", text: "label", frameAnchor: "top", dy: -10, fill: "var(--ink)" }) : null,
+          i > 0 ? null : markers.map((marker) =>
+            Plot.text([marker], { x: "x", text: "label", frameAnchor: "top", textAnchor: xEnd(marker.x) ? "end" : "middle", dx: xEnd(marker.x) ? 6 : 0, dy: -12, fill: "var(--ink)" })),
           panel.series.map((one) =>
             Plot.line(rows, { x: x.key, y: one.key, stroke: one.color, strokeWidth: 2, strokeDasharray: one.dash, clip: true })),
         ],
@@ -150,7 +153,7 @@ export function lineChart({ label, rows, x, panels, markers = [] }) {
 }
 
 // Points, joined or not. series: [{ name, color, dash, joined, points: [{ x, y, r, title,
-// lines, filled }] }]; guides: [[x1, y1, x2, y2]]: straight lines for comparison.
+// lines, hollow, apart, symbol }] }]: an apart point is not joined; guides: [[x1, y1, x2, y2]]: straight lines for comparison.
 export function pointChart({ label, x, y, series, guides = [], height, square }) {
   return responsive(h("div", { class: "chart" }), (width) => {
     const drawing = h("div", { class: "drawing" });
@@ -159,13 +162,13 @@ export function pointChart({ label, x, y, series, guides = [], height, square })
       ...MARGINS,
       width: side,
       height: square ? side - 6 : height,
-      x: { domain: x.domain, label: x.label, tickFormat: x.format, ticks: axisTicks(side), labelArrow: "none" },
-      y: { domain: y.domain, label: y.label, tickFormat: y.format, ticks: 5, labelArrow: "none" },
+      x: { domain: x.domain, label: x.label, tickFormat: x.format, ticks: axisTicks(side), labelArrow: "none", tickSize: 0 },
+      y: { domain: y.domain, label: y.label, tickFormat: y.format, ticks: 5, labelArrow: "none", tickSize: 0 },
       marks: [
         Plot.gridY({ ticks: 5, strokeOpacity: 1, stroke: "var(--grid)" }),
         guides.map(([x1, y1, x2, y2]) => Plot.link([0], { x1: [x1], y1: [y1], x2: [x2], y2: [y2], stroke: "var(--muted)", strokeDasharray: "2,3" })),
         series.filter((one) => one.joined).map((one) =>
-          Plot.line(one.points, { x: "x", y: "y", stroke: one.color, strokeWidth: 2, strokeDasharray: one.dash, clip: true })),
+          Plot.line(one.points.filter((d) => !d.apart), { x: "x", y: "y", stroke: one.color, strokeWidth: 2, strokeDasharray: one.dash, clip: true })),
         series.map((one) =>
           Plot.dot(one.points, {
             x: "x",
@@ -197,20 +200,21 @@ export function pointChart({ label, x, y, series, guides = [], height, square })
 }
 
 // Times as bars to the median, a line on to the 99th percentile with a tick at the 90th,
-// single measurements as dots. rows: [{ name, color, p50, p90, p99, values, lines }].
-export function timeBars({ label, rows, format }) {
+// single measurements as dots. rows: [{ name, color, p50, p90, p99, values, lines }], in
+// milliseconds.
+export function timeBars({ label, rows }) {
   return responsive(h("div", { class: "chart" }), (width) => {
     const drawing = h("div", { class: "drawing" });
     // A few stalls must not squeeze everything else: far outliers stay out of the frame.
     const limit = 1.08 * Math.max(...rows.map((row) => row.p99));
     const plot = Plot.plot({
       width,
-      height: 30 + 34 * rows.length,
+      height: 38 + 34 * rows.length,
       marginLeft: 96,
       marginRight: 14,
       marginTop: 4,
-      marginBottom: 26,
-      x: { domain: [0, limit], label: null, tickFormat: format, ticks: Math.max(3, Math.min(6, Math.floor(width / 90))) },
+      marginBottom: 34,
+      x: { domain: [0, limit], label: "milliseconds", labelArrow: "none", tickSize: 0, ticks: Math.max(3, Math.min(6, Math.floor(width / 90))) },
       y: { domain: rows.map((row) => row.name), label: null, tickSize: 0, padding: 0.35 },
       marks: [
         Plot.gridX({ strokeOpacity: 1, stroke: "var(--grid)" }),
@@ -220,7 +224,7 @@ export function timeBars({ label, rows, format }) {
         Plot.tickX(rows, { x: "p99", y: "name", stroke: "var(--ink)", strokeWidth: 1.2, insetTop: 7, insetBottom: 7 }),
         Plot.dot(
           rows.flatMap((row) => (row.values ?? []).filter((v) => v <= limit).map((value) => ({ name: row.name, value }))),
-          { x: "value", y: "name", r: 1.6, fill: "var(--ink)", fillOpacity: 0.22, dy: 13 }),
+          { x: "value", y: "name", r: 1.5, fill: "var(--ink)", fillOpacity: 0.2, dy: 14 }),
       ],
     });
     drawing.append(describe(plot, label));

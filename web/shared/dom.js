@@ -38,13 +38,14 @@ export function responsive(element, draw) {
 
 // columns: [{ name, numeric, cell(row) }]; wide tables scroll inside their own frame.
 export function table(columns, rows, { caption, rowClass } = {}) {
-  const head = columns.map((c) => h("th", { scope: "col", class: c.numeric && "number" }, c.name));
+  const head = columns.some((c) => c.name) && h("thead", {}, h("tr", {},
+    columns.map((c) => h("th", { scope: "col", class: c.numeric && "number" }, c.name))));
   const body = rows.map((row) =>
     h("tr", { class: rowClass?.(row) }, columns.map((c, i) =>
       i === 0 ? h("th", { scope: "row", class: c.numeric && "number" }, c.cell(row))
               : h("td", { class: c.numeric && "number" }, c.cell(row)))));
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": caption },
-    h("table", {}, h("caption", { class: "unseen" }, caption), h("thead", {}, h("tr", {}, head)), h("tbody", {}, body)));
+    h("table", {}, h("caption", { class: "unseen" }, caption), head, h("tbody", {}, body)));
 }
 
 export const key = (entries) =>

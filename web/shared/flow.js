@@ -55,7 +55,7 @@ function flow({ exits, layers, label, width, upright }) {
   );
 
   const svg = s("svg", {
-    width: upright ? width : width,
+    width,
     height,
     viewBox: `0 0 ${width} ${height}`,
     role: "img",
@@ -119,7 +119,6 @@ function flow({ exits, layers, label, width, upright }) {
 
   if (upright) {
     svg.append(s("text", { x: 2, y: 12, class: "note" }, "all samples enter"));
-    svg.append(s("text", { x: 2, y: u(1) + 22, class: "note" }, "the backbone’s end"));
   } else {
     svg.append(s("text", { x: start - 4, y: 14, class: "note" }, "all samples enter"));
     svg.append(s("text", { x: end, y: 14, "text-anchor": "end", class: "note" }, "the backbone’s end"));

@@ -6,10 +6,13 @@ const minus = (text) => text.replace("-", "−");
 export const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
 
 // Near 0 and 1 a tenth of a percent is too coarse.
-const digitsOf = (share) => (share === 0 || share === 1 || (share > 0.05 && share < 0.95) ? 1 : 2);
+const digitsOf = (share) => (share === 0 || share === 1 ? 0 : share > 0.05 && share < 0.95 ? 1 : 2);
 
 export const percent = (share, digits) =>
   known(share) ? minus((100 * share).toFixed(digits ?? digitsOf(Math.abs(share)))) + gap + "%" : none;
+
+// A share that was asked for: 2 %, 0.5 %.
+export const setting = (share) => (known(share) ? `${Number((100 * share).toFixed(3))}${gap}%` : none);
 
 export const signed = (share, digits = 2) => {
   if (!known(share)) return none;
@@ -43,15 +46,14 @@ export const milliseconds = (value) => {
   return significant(value, 3) + gap + "ms";
 };
 
-const bare = (text) => text.replace(gap + "%", "");
+// "97.5–98.6", the range of a 95 % interval, as precise as its value; "" without one.
+export function range(i) {
+  if (!known(i?.value) || !known(i.low) || !known(i.high) || i.high <= i.low) return "";
+  const digits = i.value === 0 || i.value === 1 ? 2 : digitsOf(Math.abs(i.value));
+  const bare = (share) => minus((100 * share).toFixed(digits));
+  return i.low < 0 ? `${bare(i.low)} to ${bare(i.high)}` : `${bare(i.low)}–${bare(i.high)}`;
+}
 // "98.1 % (97.5–98.6)"
-export const interval = (i) =>
-  known(i?.value)
-    ? percent(i.value) + (known(i.low) && i.high > i.low ? ` (${bare(percent(i.low))}–${bare(percent(i.high))})` : "")
-    : none;
-export const interval_points = (i) =>
-  known(i?.value)
-    ? points(i.value) + (known(i.low) && i.high > i.low ? ` (${signed(i.low)} to ${signed(i.high)})` : "")
-    : none;
+export const interval = (i) => percent(i?.value) + (range(i) ? ` (${range(i)})` : "");
 
 export const plural = (count, one, many) => `${whole(count)} ${count === 1 ? one : many ?? one + "s"}`;
