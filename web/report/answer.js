@@ -19,14 +19,14 @@ function arithmetic(plan) {
 
 function time(data, chosen) {
   const row = mainLatency(data, chosen);
-  if (!row) return figure("Time saved", "–", "Times were not measured in this run.");
+  if (!row) return figure("Time saved", "–", data.latency.length > 0 ? "Times were not measured for this plan." : "Times were not measured in this run.");
   const others = data.latency.filter((one) => one.plan === chosen && one !== row);
   const range = [row, ...others].map((one) => one.saved.value).filter(known);
   const size = row.batch === 1 ? "one sample at a time" : `a batch of ${whole(row.batch)}`;
   return figure(row.saved.value < 0 ? "Time added" : "Time saved", percent(Math.abs(row.saved.value), 1),
     [`for ${size}`, others.length > 0 && `; saves ${percent(Math.min(...range), 1)} to ${percent(Math.max(...range), 1)} over the batch sizes measured`],
-    bar("plain", 1, milliseconds(row.plain.p50), "plain"),
-    bar("cached", row.cached.p50 / row.plain.p50, milliseconds(row.cached.p50), "cached"));
+    bar("plain", 1, milliseconds(row.plain.mean), "plain"),
+    bar("cached", row.cached.mean / row.plain.mean, milliseconds(row.cached.mean), "cached"));
 }
 
 function accuracy(data, plan) {
@@ -81,9 +81,17 @@ function summary(data, plan, chosen) {
     `. That ${effects(1 - plan.flops_cached / plan.flops_plain, row?.saved.value)}. ${percent(1 - plan.agreement.value)} of the answers come out different from the backbone’s.`);
 }
 
+const GOOD = 0;
 const TONES = ["good", "plain", "bad"];
 const SIGNS = ["+", "•", "−"];
-const SPOKEN = ["In favour: ", "", "Against: "];
+const SPOKEN = ["", "", "Against: "];
+
+const remarks = (title, list) =>
+  list.length > 0 &&
+  h("div", {}, h("h3", {}, title),
+    h("ul", { class: "remarks" }, list.map((remark) =>
+      h("li", { class: TONES[remark.tone] }, h("i", { "aria-hidden": "true" }, SIGNS[remark.tone]),
+        h("span", {}, h("span", { class: "unseen" }, SPOKEN[remark.tone]), remark.text)))));
 
 export function answer(data, chosen) {
   const plan = data.plans[chosen];
@@ -96,10 +104,10 @@ export function answer(data, chosen) {
       h("div", { class: "figures" }, arithmetic(plan), time(data, chosen), accuracy(data, plan)),
       promise(plan.certificate, isEmpty(plan)),
       data.remarks.length > 0 && [
-        h("h3", {}, "To be fair"),
-        h("ul", { class: "remarks" }, data.remarks.map((remark) =>
-          h("li", { class: TONES[remark.tone] }, h("i", { "aria-hidden": "true" }, SIGNS[remark.tone]),
-            h("span", {}, h("span", { class: "unseen" }, SPOKEN[remark.tone]), remark.text)))),
+        h("div", { class: "sides" },
+          remarks("What speaks for it", data.remarks.filter((one) => one.tone === GOOD)),
+          remarks("What speaks against it, and its limits",
+            data.remarks.filter((one) => one.tone !== GOOD).sort((a, b) => b.tone - a.tone))),
       ],
     ],
   };

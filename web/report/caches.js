@@ -19,7 +19,7 @@ function curves(data, curve, planned) {
     drop: curve.drop[i],
     effect: curve.effect[i],
   })).sort((a, b) => a.threshold - b.threshold);
-  const labels = curve.gt_accuracy.length > 0;
+  const labels = curve.gt_accuracy.some(known);
   // Thresholds far below any that a plan would take must not flatten what matters.
   const most = Math.max(0.001, ...rows.map((row) => row.drop));
   const worst = data.tolerance > 0 ? Math.min(most, Math.max(4 * data.tolerance, 0.01)) : most;
@@ -57,7 +57,7 @@ function curves(data, curve, planned) {
 
 export function alone(data, chosen) {
   if (data.alone.length === 0) return null;
-  const labels = data.alone.some((curve) => curve.gt_accuracy.length > 0);
+  const labels = data.alone.some((curve) => curve.gt_accuracy.some(known));
   const planned = (layer) => data.plans[chosen].exits.slice(0, -1).find((exit) => exit.layer === layer)?.threshold;
   return {
     id: "alone",

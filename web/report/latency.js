@@ -56,8 +56,8 @@ export function latency(data) {
       table([
         { name: "Batch", cell: (r) => whole(r.batch) },
         several && { name: "Plan", cell: (r) => planName(data.plans[r.plan]) },
-        { name: "Plain, p50", numeric: true, cell: (r) => milliseconds(r.plain.p50) },
-        { name: "Cached, p50", numeric: true, cell: (r) => milliseconds(r.cached.p50) },
+        { name: "Plain, mean", numeric: true, cell: (r) => milliseconds(r.plain.mean) },
+        { name: "Cached, mean", numeric: true, cell: (r) => milliseconds(r.cached.mean) },
         { name: "Time saved (95 %)", numeric: true, cell: (r) => interval(r.saved) },
         { name: "Arithmetic saved", numeric: true, cell: (r) => percent(r.flops_saved) },
         { name: "Arrives as time", numeric: true, cell: (r) => (known(arrives(r)) ? percent(arrives(r), 0) : "–") },

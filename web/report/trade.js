@@ -27,9 +27,8 @@ export function trade(data, chosen) {
         .map((p) => ({
           x: p[cost],
           y: p[quality],
-          r: p.setting.startsWith("plan") ? 7 : 3,
-          hollow: p.setting.startsWith("plan"),
-          apart: p.setting.startsWith("plan"), // its thresholds differ from exit to exit
+          r: p.setting === "plan" ? 7 : 3,
+          hollow: p.setting === "plan",
           title: `${curve.method}: ${p.setting}`,
           lines: [
             labels && { name: "accuracy", value: percent(p.accuracy) },
@@ -60,7 +59,7 @@ export function trade(data, chosen) {
     title: "Accuracy against cost",
     tag: "RQ4",
     body: [
-      h("p", {}, `Each point is one setting of the thresholds: bolder ones stand to the left, cheaper and less ${labels ? "accurate" : "true to the backbone"}. Up and left is better. The ring is the plan as deployed, the diamond the plain backbone. `,
+      h("p", {}, `Each point is one setting of the thresholds: bolder ones stand to the left, cheaper and less ${labels ? "accurate" : "true to the backbone"}. Up and left is better. The ring is the plan as deployed, and its neighbours on the curve move all its thresholds up or down together; the diamond is the plain backbone. `,
         `The area counts the best ${quality} within each cost from nothing to the backbone’s own, from 0 to 1; more is better.`),
       curves.length > 1 && key(curves.map((curve, i) => ({ name: curve.method, color: COLORS[i % COLORS.length] }))),
       h("div", { class: "grid" }, chart("flops", "Against arithmetic"), chart("latency", `Against time${batch > 0 ? `, batch of ${whole(batch)}` : ""}`)),

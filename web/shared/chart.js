@@ -153,7 +153,7 @@ export function lineChart({ label, rows, x, panels, markers = [] }) {
 }
 
 // Points, joined or not. series: [{ name, color, dash, joined, points: [{ x, y, r, title,
-// lines, hollow, apart, symbol }] }]: an apart point is not joined; guides: [[x1, y1, x2, y2]]: straight lines for comparison.
+// lines, hollow, symbol }] }]; guides: [[x1, y1, x2, y2]]: straight lines for comparison.
 export function pointChart({ label, x, y, series, guides = [], height, square }) {
   return responsive(h("div", { class: "chart" }), (width) => {
     const drawing = h("div", { class: "drawing" });
@@ -168,7 +168,7 @@ export function pointChart({ label, x, y, series, guides = [], height, square })
         Plot.gridY({ ticks: 5, strokeOpacity: 1, stroke: "var(--grid)" }),
         guides.map(([x1, y1, x2, y2]) => Plot.link([0], { x1: [x1], y1: [y1], x2: [x2], y2: [y2], stroke: "var(--muted)", strokeDasharray: "2,3" })),
         series.filter((one) => one.joined).map((one) =>
-          Plot.line(one.points.filter((d) => !d.apart), { x: "x", y: "y", stroke: one.color, strokeWidth: 2, strokeDasharray: one.dash, clip: true })),
+          Plot.line(one.points, { x: "x", y: "y", stroke: one.color, strokeWidth: 2, strokeDasharray: one.dash, clip: true })),
         series.map((one) =>
           Plot.dot(one.points, {
             x: "x",

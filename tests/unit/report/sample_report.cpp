@@ -236,9 +236,35 @@ artifact::Latency latency(std::int64_t batch, double flops_saved) {
   l.cached = quantiles(l.cached_ms);
   l.first = quantiles(l.first_ms);
   l.answer = quantiles(l.answer_ms);
-  const double saved = 1 - l.cached.p50 / l.plain.p50;
+  const double saved = 1 - l.cached.mean / l.plain.mean;
   l.saved = {saved, saved - 0.013, saved + 0.012};
   return l;
+}
+
+// The plan's thresholds moved together, or one threshold for all exits and no latency.
+artifact::TradeCurve trade_curve(const Draw& d, const std::string& method, bool shifted) {
+  artifact::TradeCurve curve;
+  curve.method = method;
+  curve.batch = 32;
+  for (int step = -4; step <= 4; ++step) {
+    std::vector<double> thresholds;
+    for (double base : {0.9, 0.93, 0.95}) {
+      const double theta = shifted ? base : 0.9;
+      thresholds.push_back(1 / (1 + std::exp(-step) * (1 / theta - 1)));
+    }
+    const auto plan = outcome(d, {0, 1, 3}, thresholds, 0);
+    const double cost = plan.flops_cached / kFlops;
+    const std::string name = step == 0 ? "plan" : "plan " + std::to_string(step);
+    curve.points.push_back(
+        {shifted ? name : "theta " + std::to_string(thresholds[0]), plan.agreement.value,
+         plan.accuracy_cached.value - (shifted ? 0 : 0.004), cost,
+         shifted ? 1 - 0.95 * (1 - cost) : std::numeric_limits<double>::quiet_NaN()});
+  }
+  std::sort(curve.points.begin(), curve.points.end(),
+            [](const auto& a, const auto& b) { return a.flops < b.flops; });
+  curve.area_flops = shifted ? 0.62 : 0.6;
+  curve.area_latency = shifted ? 0.6 : std::numeric_limits<double>::quiet_NaN();
+  return curve;
 }
 
 at::Tensor picture(std::uint64_t id) {
@@ -325,33 +351,8 @@ artifact::Report sample_report() {
   r.latency = {latency(1, 1 - r.plans[1].flops_cached / kFlops), latency(8, saved),
                latency(32, saved), latency(128, saved)};
   r.latency[0].plan = 1;
-  artifact::TradeCurve ours;
-  ours.method = "layer caching";
-  ours.batch = 32;
-  for (double theta : {0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999}) {
-    const auto plan = outcome(d, {0, 1, 3}, {theta, theta, theta}, 0);
-    const double cost = plan.flops_cached / kFlops;
-    ours.points.push_back({"theta " + std::to_string(theta).substr(0, 5), plan.agreement.value,
-                           plan.accuracy_cached.value, cost, 1 - 0.95 * (1 - cost)});
-  }
-  const double planned = r.plans[0].flops_cached / kFlops;
-  ours.points.push_back({"plan", r.plans[0].agreement.value, r.plans[0].accuracy_cached.value,
-                         planned, 1 - 0.95 * (1 - planned)});
-  std::sort(ours.points.begin(), ours.points.end(),
-            [](const auto& a, const auto& b) { return a.flops < b.flops; });
-  ours.area_flops = 0.42;
-  ours.area_latency = 0.39;
-  r.trade = {ours};
-  auto other = ours;
-  other.method = "another method";
-  for (auto& point : other.points) {
-    point.setting += " (other)";
-    point.accuracy -= 0.02;
-    point.agreement -= 0.02;
-    point.latency = std::numeric_limits<double>::quiet_NaN();
-  }
-  other.area_latency = std::numeric_limits<double>::quiet_NaN();
-  r.trade.push_back(other);
+  r.trade = {trade_curve(d, "cachectl", true),
+             trade_curve(d, "one threshold for all exits", false)};
   for (std::uint64_t i = 0; i < 24; ++i) {
     artifact::Example e;
     e.id = 9'007'199'254'740'993ULL + i;  // beyond what a double can tell apart
@@ -364,9 +365,16 @@ artifact::Report sample_report() {
     r.examples.push_back(e);
   }
   using artifact::Tone;
-  r.remarks = {{Tone::kGood, "At batch 32 the plan answers in 0.55 of the plain backbone's time."},
-               {Tone::kPlain, "A third of the samples need the whole backbone."},
-               {Tone::kBad, "At batch 1 less of the saved arithmetic arrives as time."}};
+  r.remarks = {{Tone::kGood, "The plan saves 41.9 % of the backbone's FLOPs per sample."},
+               {Tone::kPlain,
+                "It answers 2.10 % of the samples otherwise than the backbone [1.6, 2.6]; the "
+                "tolerance was 2.00 %. That is more, though within what chance explains."},
+               {Tone::kGood,
+                "At batch 32 a batch takes 39.8 % less time [38.5, 41.0]; the first answer "
+                "comes after 20 % of the backbone's time, the mean one after 37 %."},
+               {Tone::kBad,
+                "At batch 1 the slowest runs get slower: samples that no cache model answers "
+                "pay for the look-ups."}};
   r.provenance = chain();
   return r;
 }
