@@ -14,10 +14,12 @@ function node(role, made, told) {
     ["Made by", made.producer],
     ["Written", made.created],
     ["Seed", inputs.length > 0 ? String(made.seed) : ""],
-    ["Options", made.config && h("pre", {}, made.config.trim())],
+    // What comes from outside has no options, but a description in their place.
+    [made.command || inputs.length > 0 ? "Options" : "What", made.config && h("pre", {}, made.config.trim())],
   ].filter(([, value]) => value);
   const line = [h("b", {}, made.kind || role), role !== made.kind && h("span", {}, role), hash && h("code", {}, hash.slice(0, 12))];
-  const command = made.command && h("span", { class: "command" }, made.command);
+  const text = made.command || (inputs.length === 0 && made.config?.split("\n")[0]);
+  const command = text && h("span", { class: "command" }, text);
   if (again) return h("li", {}, h("div", { class: "node again" }, line, h("em", {}, "as above")));
   return h("li", {},
     h("details", { class: "node" }, h("summary", {}, line, command), h("dl", {}, facts.map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))),
