@@ -112,15 +112,7 @@ void require_fit(const Options& options, const artifact::MedialReader& medial,
                  const artifact::Caches& caches) {
   io::require_same_input("backbone", options.medial, medial.provenance(), options.caches,
                          caches.provenance);
-  runtime::require_disjoint_parts(medial);
-  const std::string train = medial.ids_hash(data::Part::kTrain);
-  if (train != caches.train_ids_hash) {
-    fail(ExitCode::kIncompatible,
-         "{}: its cache models learnt from other samples (ids {:.12}) than the train part of {} "
-         "(ids {:.12}); take the medial file they were trained on, since no other shows that the "
-         "validation samples were left out",
-         options.caches, caches.train_ids_hash, options.medial, train);
-  }
+  artifact::require_same_ids(medial, data::Part::kTrain, caches.train_ids_hash, options.caches);
 }
 
 }  // namespace

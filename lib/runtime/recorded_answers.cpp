@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <unordered_map>
 
 #include "base/cancel.h"
 #include "base/error.h"
@@ -83,20 +82,6 @@ std::vector<std::int32_t> backbone_classes(const artifact::MedialReader& medial,
     }
   });
   return labels;
-}
-
-void require_disjoint_parts(const artifact::MedialReader& medial) {
-  const auto& rows = medial.rows();
-  std::unordered_map<std::uint64_t, data::Part> seen;
-  for (std::size_t i = 0; i < rows.ids.size(); ++i) {
-    const auto [known, is_new] = seen.emplace(rows.ids[i], rows.parts[i]);
-    if (is_new || known->second == rows.parts[i]) continue;
-    fail(ExitCode::kIncompatible,
-         "{}: sample {:016x} is in the {} part and in the {} part; what a step learns from must "
-         "not be what it is judged by: collect again",
-         medial.path(), rows.ids[i], data::part_name(known->second),
-         data::part_name(rows.parts[i]));
-  }
 }
 
 std::vector<std::uint64_t> ids_of(const artifact::MedialReader& medial,

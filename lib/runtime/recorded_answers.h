@@ -25,9 +25,6 @@ decision::ExitRecord answers_of(const std::vector<float>& logits, std::int64_t c
 std::vector<std::int32_t> backbone_classes(const artifact::MedialReader& medial,
                                            const std::vector<std::int64_t>& rows);
 
-// Throws Error(kIncompatible) when a sample id stands in two parts of the file.
-void require_disjoint_parts(const artifact::MedialReader& medial);
-
 // Ids of rows, without repeats, ascending.
 std::vector<std::uint64_t> ids_of(const artifact::MedialReader& medial,
                                   const std::vector<std::int64_t>& rows);

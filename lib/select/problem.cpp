@@ -6,7 +6,6 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
-#include "runtime/recorded_answers.h"
 #include "select/measured_cost.h"
 
 namespace cachectl::select {
@@ -48,26 +47,13 @@ Limits limits_of(const Options& options, const artifact::Caches& caches) {
   return limits;
 }
 
-// The medial file is the one they were trained and calibrated on, so that its parts are
-// known to be what each step saw.
+// The medial file must have the parts that they were trained and calibrated on: only then
+// is it known that its certify part has had no hand in them.
 void require_fit(const Options& options, const artifact::MedialReader& medial,
                  const artifact::Caches& caches) {
-  runtime::require_disjoint_parts(medial);
-  const struct {
-    data::Part part;
-    const std::string& consumed;
-    const char* by;
-  } uses[] = {{data::Part::kTrain, caches.train_ids_hash, "trained"},
-              {data::Part::kValidation, caches.validation_ids_hash, "calibrated"}};
-  for (const auto& use : uses) {
-    const std::string found = medial.ids_hash(use.part);
-    if (found == use.consumed) continue;
-    fail(ExitCode::kIncompatible,
-         "{}: its cache models were {} on other samples (ids {:.12}) than the {} part of {} (ids "
-         "{:.12}); only with the file they were made from is it known that the certify part has "
-         "had no hand in them",
-         options.caches, use.by, use.consumed, data::part_name(use.part), options.medial, found);
-  }
+  artifact::require_same_ids(medial, data::Part::kTrain, caches.train_ids_hash, options.caches);
+  artifact::require_same_ids(medial, data::Part::kValidation, caches.validation_ids_hash,
+                             options.caches);
 }
 
 decision::Records records_of(const artifact::Caches& caches) {
