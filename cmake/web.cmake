@@ -15,6 +15,8 @@ add_custom_command(
   DEPENDS ${WEB_DIR}/package.json ${WEB_DIR}/package-lock.json
   WORKING_DIRECTORY ${WEB_DIR}
   COMMENT "Fetching the pages' packages (web/package-lock.json)" VERBATIM)
+# A target, since the rule above is known in this folder alone.
+add_custom_target(web-packages DEPENDS ${WEB_DIR}/node_modules/.package-lock.json)
 
 # cachectl_page(NAME OUT): bundles web/NAME; OUT is the source that defines
 # std::string_view cachectl::NAME::page_template().
@@ -24,7 +26,7 @@ function(cachectl_page name out)
   add_custom_command(
     OUTPUT ${source}
     COMMAND ${NODE_EXECUTABLE} ${WEB_DIR}/build.mjs ${name} ${source}
-    DEPENDS ${parts} ${WEB_DIR}/build.mjs ${WEB_DIR}/node_modules/.package-lock.json
+    DEPENDS ${parts} ${WEB_DIR}/build.mjs ${WEB_DIR}/package-lock.json web-packages
     COMMENT "Bundling web/${name}" VERBATIM)
   set(${out} ${source} PARENT_SCOPE)
 endfunction()
