@@ -146,6 +146,10 @@ struct Backbone::State {
   std::shared_ptr<const SegmentChain::State> whole;
 
   const std::string& path() const { return options.path; }
+  Kernels kernels() const {
+    const bool plain = options.memory_format == "contiguous" || options.device != "cpu";
+    return plain ? Kernels::kLibTorch : Kernels::kFused;
+  }
   void check_batches(const Tensors& example);
   void detect_output(const at::Tensor& output);
   void find_candidates(const Tensors& example);
@@ -311,7 +315,7 @@ std::shared_ptr<const SegmentChain::State> Backbone::State::build(
       to = &cuts[places[places_in[i]].cut];
       chain->names.push_back(places[places_in[i]].candidate.name);
     }
-    chain->programs.emplace_back(extract(*dependencies, from, to));
+    chain->programs.emplace_back(extract(*dependencies, from, to), kernels());
     from = to;
   }
   return chain;

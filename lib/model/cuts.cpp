@@ -9,6 +9,7 @@
 #include <set>
 #include <string>
 
+#include "model/graph_parts.h"
 #include "model/program.h"
 
 namespace cachectl::model {
@@ -17,34 +18,6 @@ namespace {
 
 bool is_constant(const jit::Value* value) {
   return value->node()->kind() == jit::prim::Constant;
-}
-
-// The node at the top level of the graph that holds this node.
-const jit::Node* top_level(const jit::Node* node, const jit::Block* top) {
-  while (node->owningBlock() != top) node = node->owningBlock()->owningNode();
-  return node;
-}
-
-void collect_uses(jit::Node* node, jit::Node* outermost, std::vector<jit::Value*>& uses) {
-  const auto take = [&](jit::Value* value) {
-    if (is_constant(value)) return;
-    const jit::Block* top = outermost->owningBlock();
-    const jit::Node* holder = value->node();
-    if (holder->kind() == jit::prim::Param && holder->owningBlock() == top) {
-      uses.push_back(value);
-      return;
-    }
-    if (holder->owningBlock() == top ||
-        top_level(holder->kind() == jit::prim::Param ? holder->owningBlock()->owningNode() : holder,
-                  top) != outermost) {
-      uses.push_back(value);
-    }
-  };
-  for (jit::Value* value : node->inputs()) take(value);
-  for (jit::Block* block : node->blocks()) {
-    for (jit::Node* inner : block->nodes()) collect_uses(inner, outermost, uses);
-    for (jit::Value* value : block->outputs()) take(value);
-  }
 }
 
 bool is_tensor(const jit::Value* value) {
@@ -138,7 +111,7 @@ Dependencies::Dependencies(const GraphPtr& graph) : graph_(graph) {
   uses_.resize(nodes_.size());
   behind_.resize(nodes_.size());
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
-    collect_uses(nodes_[i], nodes_[i], uses_[i]);
+    uses_[i] = outside_uses(nodes_[i]);
     auto& mine = behind_[i];
     mine.assign(nodes_.size(), false);
     mine[i] = true;

@@ -9,12 +9,18 @@
 
 namespace cachectl::model {
 
+// How a graph's convolutions run.
+enum class Kernels {
+  kLibTorch,  // as LibTorch does, in the layout of the input
+  kFused      // channels last, by oneDNN with what follows in one pass, where that is possible
+};
+
 // A graph, ready to run: no profiling, no specialisation, no gradients. run may be
 // called from several threads at once. An input that the graph would write to is
 // copied first.
 class Program {
  public:
-  explicit Program(const GraphPtr& graph);
+  explicit Program(const GraphPtr& graph, Kernels kernels = Kernels::kLibTorch);
   ~Program();
   Program(Program&&) noexcept;
   Program& operator=(Program&&) noexcept;

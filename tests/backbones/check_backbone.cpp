@@ -20,6 +20,16 @@ int main(int argc, char** argv) {
     std::cout << "macs " << macs / 1e9 << " G params " << params << " classes " << b->num_classes() << " " << model::name_of(b->output_kind()) << "\n";
     auto chain = b->cut(names);
     at::Tensor a = b->run({x}), c = chain.run({x});
+    o.memory_format = "contiguous";
+    auto plain = model::Backbone::load(o, {x});
+    at::Tensor p = plain->run({x});
+    std::cout << "fused diff " << (a - p).abs().max().item<float>() << "\n";
+    auto best = [&](auto f, int n) { double m = 1e9; for (int i = 0; i < n; ++i) { auto t = std::chrono::steady_clock::now(); f(); m = std::min(m, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - t).count()); } return m; };
+    if (getenv("TIME")) for (int64_t n : {1, 8, 32, 128}) {
+      auto sh = shape; sh[0] = n; at::Tensor y = at::randn(sh); int r = std::max<int>(5, 100 / n);
+      double f = best([&] { b->run({y}); }, r), g = best([&] { chain.run({y}); }, r), h = best([&] { plain->run({y}); }, r);
+      std::cout << "batch " << n << " fused " << f << " cut " << g << " libtorch " << h << "\n";
+    }
     std::cout << "diff " << (a - c).abs().max().item<float>() << " of " << a.abs().max().item<float>() << "\n";
   } catch (const Error& e) { std::cout << "exit " << int(e.code()) << ": " << e.what() << "\n"; return 1; }
 }

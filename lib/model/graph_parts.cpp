@@ -1,0 +1,73 @@
+#include "model/graph_parts.h"
+
+#include <map>
+
+namespace cachectl::model {
+namespace jit = torch::jit;
+namespace {
+
+bool is_constant(const jit::Value* value) {
+  return value->node()->kind() == jit::prim::Constant;
+}
+
+// The node at the top level of the graph that holds this node.
+const jit::Node* top_level(const jit::Node* node, const jit::Block* top) {
+  while (node->owningBlock() != top) node = node->owningBlock()->owningNode();
+  return node;
+}
+
+void collect_uses(jit::Node* node, jit::Node* outermost, std::vector<jit::Value*>& uses) {
+  const auto take = [&](jit::Value* value) {
+    if (is_constant(value)) return;
+    const jit::Block* top = outermost->owningBlock();
+    const jit::Node* holder = value->node();
+    if (holder->kind() == jit::prim::Param && holder->owningBlock() == top) {
+      uses.push_back(value);
+      return;
+    }
+    if (holder->owningBlock() == top ||
+        top_level(holder->kind() == jit::prim::Param ? holder->owningBlock()->owningNode() : holder,
+                  top) != outermost) {
+      uses.push_back(value);
+    }
+  };
+  for (jit::Value* value : node->inputs()) take(value);
+  for (jit::Block* block : node->blocks()) {
+    for (jit::Node* inner : block->nodes()) collect_uses(inner, outermost, uses);
+    for (jit::Value* value : block->outputs()) take(value);
+  }
+}
+
+}  // namespace
+
+std::vector<jit::Value*> outside_uses(jit::Node* node) {
+  std::vector<jit::Value*> uses;
+  collect_uses(node, node, uses);
+  return uses;
+}
+
+GraphPtr subgraph(const std::vector<jit::Node*>& nodes, const std::vector<jit::Value*>& inputs,
+                  const std::vector<jit::Value*>& outputs) {
+  auto part = std::make_shared<jit::Graph>();
+  std::map<const jit::Value*, jit::Value*> mapped;
+  for (const jit::Value* input : inputs) mapped[input] = part->addInput()->setType(input->type());
+  const auto lookup = [&](jit::Value* value) -> jit::Value* {
+    const auto found = mapped.find(value);
+    if (found != mapped.end()) return found->second;
+    TORCH_INTERNAL_ASSERT(is_constant(value));
+    jit::Node* constant = part->createClone(value->node(), [](jit::Value* v) { return v; });
+    part->prependNode(constant);
+    return mapped[value] = constant->output();
+  };
+  for (jit::Node* node : nodes) {
+    jit::Node* clone = part->insertNode(part->createClone(node, lookup));
+    for (std::size_t i = 0; i < node->outputs().size(); ++i) {
+      mapped[node->outputs()[i]] = clone->outputs()[i];
+    }
+  }
+  for (jit::Value* output : outputs) part->registerOutput(lookup(output));
+  part->lint();
+  return part;
+}
+
+}  // namespace cachectl::model
