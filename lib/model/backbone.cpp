@@ -214,9 +214,12 @@ void Backbone::State::detect_output(const at::Tensor& output) {
 }
 
 void Backbone::State::find_candidates(const Tensors& example) {
-  const Observation one = observe(*dependencies, with_rows(example, kTrialRows));
-  const Observation other = observe(*dependencies, with_rows(example, 2));
-  cuts = find_cuts(*dependencies, one, other);
+  std::vector<Observation> seen;
+  for (const std::int64_t rows : {2, 3, 5}) {
+    seen.push_back(observe(*dependencies, with_rows(example, rows)));
+  }
+  const Observation& one = seen[0];
+  cuts = find_cuts(*dependencies, seen);
   for (const NamedCut& named : name_cuts(*dependencies, cuts, options.names == "all")) {
     const auto& entry = one.entries.at(cuts[named.cut].value);
     Place place;
@@ -348,10 +351,19 @@ std::shared_ptr<const Backbone> Backbone::load(const BackboneOptions& options,
     example.push_back(input.slice(0, 0, std::min<std::int64_t>(input.size(0), kTrialRows)));
   }
   example = state->inputs.prepare(example);
-  GraphPtr graph = load_frozen(freeze, example, options.output);
+  const auto prepare = [&] {
+    state->dependencies =
+        std::make_unique<Dependencies>(load_frozen(freeze, example, options.output));
+    state->check_batches(example);
+  };
+  try {
+    prepare();
+  } catch (const Error&) {
+    // Data sets give floats; a model of tokens takes whole numbers.
+    if (!state->inputs.take_whole_numbers(example)) throw;
+    prepare();
+  }
   state->hash = sha256_of_file(options.path);
-  state->dependencies = std::make_unique<Dependencies>(graph);
-  state->check_batches(example);
   state->find_candidates(example);
   state->count(example);
   state->whole = state->build({});

@@ -17,6 +17,9 @@ struct ChainInputs {
 
   // Checks number, sizes and kind; casts and moves. Throws Error (5).
   Tensors prepare(const Tensors& inputs) const;
+  // Turns float inputs whose values are all whole and not negative into int64, here and
+  // in the example. False when there is none.
+  bool take_whole_numbers(Tensors& example);
 };
 
 struct SegmentChain::State {

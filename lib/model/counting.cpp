@@ -254,7 +254,7 @@ struct Call : at::ObserverContext {
   Rule rule = nullptr;
   bool covered = false;  // counted already, by an operation around it
   bool elements = false;
-  int calls_inside = 0;
+  bool counted_inside = false;  // by a rule of an operation that it calls
 };
 
 struct Counter {
@@ -268,8 +268,7 @@ std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& function) {
   if (!active) return call;
   call->name = function.name();
   if (!active->open.empty()) {
-    Call& around = *active->open.back();
-    ++around.calls_inside;
+    const Call& around = *active->open.back();
     call->covered = around.covered || around.rule || around.elements;
   }
   if (!call->covered) {
@@ -288,12 +287,14 @@ void end(const at::RecordFunction& function, at::ObserverContext* context) {
   const Call& call = *active->open.back();
   active->open.pop_back();
   if (call.covered) return;
+  const bool counted = call.rule || call.elements || call.counted_inside;
+  if (counted && !active->open.empty()) active->open.back()->counted_inside = true;
   SegmentCost& cost = active->cost;
   if (call.rule) {
     cost.macs += call.rule(call.inputs, last(function.outputs(), call.results));
   } else if (call.elements) {
     for (const Value& input : call.inputs) cost.element_ops += input.numel();
-  } else if (call.calls_inside == 0 && free_ops().count(plain_name(call.name)) == 0) {
+  } else if (!counted && free_ops().count(plain_name(call.name)) == 0) {
     ++cost.uncounted[call.name];
   }
 }

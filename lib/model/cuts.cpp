@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 #include <torch/csrc/jit/ir/alias_analysis.h>
 #include <torch/csrc/jit/ir/constants.h>
+#include <torch/csrc/jit/passes/dead_code_elimination.h>
 
 #include <algorithm>
 #include <functional>
@@ -55,40 +56,52 @@ class ShapeOnly {
   std::map<std::int64_t, bool> known_;
 };
 
-// value(rows) = constant + factor * rows with constant or factor zero, from two observations.
-bool explain(std::int64_t a, std::int64_t rows_a, std::int64_t b, std::int64_t rows_b,
+// What a size is made of: a constant, or a multiple of the number of rows.
+bool explain(const std::vector<std::int64_t>& numbers, const std::vector<Observation>& seen,
              Rebuilt::Part& part) {
-  if (a == b) {
-    part = {a, 0};
-    return true;
+  bool constant = true, multiple = true;
+  for (std::size_t i = 0; i < numbers.size(); ++i) {
+    constant = constant && numbers[i] == numbers[0];
+    multiple = multiple && numbers[i] * seen[0].rows == numbers[0] * seen[i].rows;
   }
-  if (a % rows_a != 0 || a / rows_a * rows_b != b) return false;
-  part = {0, a / rows_a};
-  return true;
+  if (multiple && numbers[0] % seen[0].rows != 0) multiple = false;
+  if (constant) {
+    part = {numbers[0], 0};
+  } else if (multiple) {
+    part = {0, numbers[0] / seen[0].rows};
+  }
+  return constant || multiple;
 }
 
-bool rebuild(jit::Value* value, const Observation& one, const Observation& other,
-             ShapeOnly& shape_only, Rebuilt& rebuilt) {
-  const auto a = one.entries.find(value), b = other.entries.find(value);
-  if (a == one.entries.end() || b == other.entries.end()) return false;
-  if (!a->second.is_number || !b->second.is_number || !shape_only(value)) return false;
-  if (a->second.numbers.size() != b->second.numbers.size()) return false;
+bool rebuild(jit::Value* value, const std::vector<Observation>& seen, ShapeOnly& shape_only,
+             Rebuilt& rebuilt) {
+  if (!shape_only(value)) return false;
+  std::vector<const Observation::Entry*> entries;
+  for (const Observation& observation : seen) {
+    const auto entry = observation.entries.find(value);
+    if (entry == observation.entries.end() || !entry->second.is_number) return false;
+    entries.push_back(&entry->second);
+    if (entries.back()->numbers.size() != entries[0]->numbers.size()) return false;
+  }
   rebuilt.value = value;
-  rebuilt.parts.resize(a->second.numbers.size());
-  for (std::size_t i = 0; i < rebuilt.parts.size(); ++i) {
-    if (!explain(a->second.numbers[i], one.rows, b->second.numbers[i], other.rows,
-                 rebuilt.parts[i])) {
-      return false;
-    }
+  rebuilt.parts.resize(entries[0]->numbers.size());
+  for (std::size_t k = 0; k < rebuilt.parts.size(); ++k) {
+    std::vector<std::int64_t> numbers;
+    for (const auto* entry : entries) numbers.push_back(entry->numbers[k]);
+    if (!explain(numbers, seen, rebuilt.parts[k])) return false;
   }
   return true;
 }
 
-bool has_rows_first(const Observation& seen, const jit::Value* value) {
-  const auto entry = seen.entries.find(value);
-  if (entry == seen.entries.end() || !entry->second.is_tensor) return false;
-  const auto& sizes = entry->second.numbers;
-  return at::isFloatingType(entry->second.dtype) && sizes.size() >= 2 && sizes[0] == seen.rows;
+bool has_rows_first(const std::vector<Observation>& seen, const jit::Value* value) {
+  for (const Observation& observation : seen) {
+    const auto entry = observation.entries.find(value);
+    if (entry == observation.entries.end() || !entry->second.is_tensor) return false;
+    const auto& sizes = entry->second.numbers;
+    if (!at::isFloatingType(entry->second.dtype)) return false;
+    if (sizes.size() < 2 || sizes[0] != observation.rows) return false;
+  }
+  return true;
 }
 
 // Operations that still write in place after freezing fix the order of everything.
@@ -188,26 +201,41 @@ Observation observe(const Dependencies& dependencies, const Tensors& inputs) {
   return seen;
 }
 
-std::vector<Cut> find_cuts(const Dependencies& dependencies, const Observation& one,
-                           const Observation& other) {
+std::vector<Cut> find_cuts(const Dependencies& dependencies, const std::vector<Observation>& seen) {
   std::vector<Cut> cuts;
   const std::int64_t last = dependencies.output_node();
   if (last < 0) return cuts;
   const auto& nodes = dependencies.nodes();
   const auto& needed = dependencies.behind(static_cast<std::size_t>(last));
   ShapeOnly shape_only(dependencies);
+  // What every node gives that the rest could rebuild instead of computing it.
+  std::map<const jit::Value*, Rebuilt> known;
+  std::vector<bool> rebuildable(nodes.size(), false);
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    bool all = !nodes[i]->outputs().empty();
+    for (jit::Value* output : nodes[i]->outputs()) {
+      Rebuilt rebuilt;
+      if (rebuild(output, seen, shape_only, rebuilt)) {
+        known.emplace(output, std::move(rebuilt));
+      } else {
+        all = false;
+      }
+    }
+    rebuildable[i] = all;
+  }
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     if (!needed[i] || static_cast<std::int64_t>(i) == last) continue;
     if (nodes[i]->outputs().size() != 1) continue;
     jit::Value* value = nodes[i]->output();
-    if (!is_tensor(value) || !has_rows_first(one, value) || !has_rows_first(other, value)) continue;
+    if (!is_tensor(value) || !has_rows_first(seen, value)) continue;
     const auto& before = dependencies.behind(i);
     std::set<jit::Value*> crossing;
     for (std::size_t j = 0; j < nodes.size(); ++j) {
-      if (!needed[j] || before[j]) continue;
+      if (!needed[j] || before[j] || rebuildable[j]) continue;
       for (jit::Value* used : dependencies.uses(j)) {
         const std::int64_t from = dependencies.producer(used);
-        if (from < 0 || before[static_cast<std::size_t>(from)]) crossing.insert(used);
+        const bool is_before = from < 0 || before[static_cast<std::size_t>(from)];
+        if (is_before || rebuildable[static_cast<std::size_t>(from)]) crossing.insert(used);
       }
     }
     Cut cut{value, i, {}};
@@ -215,9 +243,9 @@ std::vector<Cut> find_cuts(const Dependencies& dependencies, const Observation& 
     for (jit::Value* used : crossing) {
       if (!alone) break;
       if (used == value) continue;
-      Rebuilt rebuilt;
-      alone = rebuild(used, one, other, shape_only, rebuilt);
-      if (alone) cut.rebuilt.push_back(std::move(rebuilt));
+      const auto found = known.find(used);
+      alone = found != known.end();
+      if (alone) cut.rebuilt.push_back(found->second);
     }
     if (!alone) continue;
     std::sort(cut.rebuilt.begin(), cut.rebuilt.end(), [](const Rebuilt& a, const Rebuilt& b) {
@@ -280,13 +308,23 @@ GraphPtr extract(const Dependencies& dependencies, const Cut* from, const Cut* t
     for (std::size_t i = 0; i < dependencies.nodes().size(); ++i) {
       if (!wanted[i] || (from && dependencies.behind(from->node)[i])) continue;
       jit::Node* node = dependencies.nodes()[i];
+      const auto have = [&](const jit::Value* value) {
+        return is_constant(value) || mapped.count(value) != 0;
+      };
+      const auto& outputs = node->outputs();
+      if (!outputs.empty() && std::all_of(outputs.begin(), outputs.end(), have))
+        continue;  // rebuilt
+      // What only served a rebuilt size is not needed here; lint() finds what is.
+      const auto& uses = dependencies.uses(i);
+      if (!std::all_of(uses.begin(), uses.end(), have)) continue;
       jit::Node* clone = part->insertNode(part->createClone(node, lookup));
       for (std::size_t k = 0; k < node->outputs().size(); ++k) {
-        mapped[node->outputs()[k]] = clone->outputs()[k];
+        if (!have(node->outputs()[k])) mapped[node->outputs()[k]] = clone->outputs()[k];
       }
     }
   }
   part->registerOutput(lookup(result));
+  jit::EliminateDeadCode(part);
   part->lint();
   return part;
 }

@@ -66,10 +66,9 @@ struct Observation {
 Observation observe(const Dependencies& dependencies, const Tensors& inputs);
 
 // All cuts in order of depth. A value qualifies when it is a floating tensor whose
-// dimension 0 is the batch (in both observations, taken with different numbers of
+// dimension 0 is the batch (in all observations, taken with different numbers of
 // rows) and every path from the inputs to the output runs through it.
-std::vector<Cut> find_cuts(const Dependencies& dependencies, const Observation& one,
-                           const Observation& other);
+std::vector<Cut> find_cuts(const Dependencies& dependencies, const std::vector<Observation>& seen);
 
 // The part of the graph from one cut (nullptr: the inputs) to another (nullptr: the output).
 GraphPtr extract(const Dependencies& dependencies, const Cut* from, const Cut* to);

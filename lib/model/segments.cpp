@@ -20,13 +20,26 @@ Tensors ChainInputs::prepare(const Tensors& inputs) const {
       fail(ExitCode::kIncompatible, "{}: input {} has shape {}; expected samples of {}", path, i,
            text::shape(input.sizes().vec()), text::shape(shapes[i]));
     }
-    if (at::isFloatingType(input.scalar_type()) != at::isFloatingType(dtypes[i])) {
+    // Tokens may come as floats; floats that are no tokens may not come as whole numbers.
+    if (!at::isFloatingType(input.scalar_type()) && at::isFloatingType(dtypes[i])) {
       fail(ExitCode::kIncompatible, "{}: input {} is {}; expected {}", path, i,
            at::toString(input.scalar_type()), at::toString(dtypes[i]));
     }
     ready.push_back(input.to(at::Device(device), dtypes[i]));
   }
   return ready;
+}
+
+bool ChainInputs::take_whole_numbers(Tensors& example) {
+  bool any = false;
+  for (std::size_t i = 0; i < example.size(); ++i) {
+    if (!at::isFloatingType(dtypes[i])) continue;
+    if (!(example[i].round().eq(example[i]) & example[i].ge(0)).all().item<bool>()) continue;
+    dtypes[i] = at::kLong;
+    example[i] = example[i].to(at::kLong);
+    any = true;
+  }
+  return any;
 }
 
 std::size_t SegmentChain::size() const {

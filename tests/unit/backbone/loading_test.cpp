@@ -1,0 +1,183 @@
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <torch/csrc/jit/api/module.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/hash.h"
+#include "fixtures.h"
+#include "model/backbone.h"
+
+namespace cachectl::model {
+namespace {
+
+using fixtures::images;
+using fixtures::options_for;
+using fixtures::with_forward;
+using testing::HasSubstr;
+
+void expect_refused(const BackboneOptions& options, const Tensors& inputs, ExitCode code,
+                    const std::string& words) {
+  try {
+    (void)Backbone::load(options, inputs);
+    FAIL() << "accepted; expected: " << words;
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), code) << error.what();
+    EXPECT_THAT(error.what(), HasSubstr(words));
+    EXPECT_THAT(error.what(), HasSubstr(options.path));
+  }
+}
+
+const char* const kHead = "    y = torch.conv2d(x, self.w, None, [1, 1], [1, 1], [1, 1], 1)\n";
+const char* const kTail = "torch.matmul(torch.mean(y, [2, 3]), torch.t(self.f))";
+
+std::string returning(const std::string& result) {
+  return "\ndef forward(self, x):\n" + std::string(kHead) + "    z = " + kTail + "\n    return " +
+         result + "\n";
+}
+
+TEST(Loading, HashesTheFile) {
+  const auto file = with_forward(returning("z"));
+  EXPECT_EQ(Backbone::load(options_for(file), {images(2)})->hash(), sha256_of_file(file.path()));
+}
+
+TEST(Loading, RefusesWhatIsNoTorchScript) {
+  BackboneOptions missing;
+  missing.path = "/nowhere/backbone.pt";
+  expect_refused(missing, {images(2)}, ExitCode::kCannotOpen, "No such file");
+  BackboneOptions folder;
+  folder.path = "/tmp";
+  expect_refused(folder, {images(2)}, ExitCode::kCannotOpen, "folder");
+  for (const std::string& bytes : {std::string(), std::string("hello"), std::string(4096, '\0'),
+                                   std::string("PK\x03\x04") + std::string(200, 'x')}) {
+    const auto file = fixtures::with_bytes(bytes);
+    expect_refused(options_for(file), {images(2)}, ExitCode::kCorrupt, "not a TorchScript file");
+  }
+}
+
+TEST(Loading, RefusesAFileCutShortOrWithFlippedBytes) {
+  const auto good = fixtures::residual_net();
+  std::stringstream buffer;
+  buffer << std::ifstream(good.path(), std::ios::binary).rdbuf();
+  const std::string bytes = buffer.str();
+  const auto cut_short = fixtures::with_bytes(bytes.substr(0, bytes.size() / 2));
+  expect_refused(options_for(cut_short), {images(2)}, ExitCode::kCorrupt, "not a TorchScript file");
+  std::string flipped = bytes;
+  const auto code = flipped.find("def forward");
+  if (code != std::string::npos) flipped[code] = 'D';
+  const auto changed = fixtures::with_bytes(flipped);
+  if (code != std::string::npos) {
+    expect_refused(options_for(changed), {images(2)}, ExitCode::kCorrupt, "not a TorchScript file");
+  }
+}
+
+TEST(Loading, RefusesAProgramThatTouchesFiles) {
+  const auto file = with_forward(R"(
+def forward(self, x):
+    y = torch.conv2d(x, self.w, None, [1, 1], [1, 1], [1, 1], 1)
+    z = torch.from_file("/tmp/cachectl-hostile", True, 4)
+    return torch.matmul(torch.mean(y, [2, 3]) + z, torch.t(self.f))
+)");
+  expect_refused(options_for(file), {images(2)}, ExitCode::kCorrupt, "from_file");
+  EXPECT_FALSE(std::ifstream("/tmp/cachectl-hostile").good());
+}
+
+TEST(Loading, RefusesAFileWithoutForward) {
+  const auto file = with_forward("\ndef other(self, x):\n    return torch.relu(x)\n");
+  expect_refused(options_for(file), {images(2)}, ExitCode::kCorrupt, "no method 'forward'");
+}
+
+TEST(Loading, RefusesWhatIsNoClassifier) {
+  const auto map =
+      with_forward("\ndef forward(self, x):\n" + std::string(kHead) + "    return y\n");
+  expect_refused(options_for(map), {images(2)}, ExitCode::kIncompatible, "not a classifier");
+  const auto one = with_forward("\ndef forward(self, x):\n    return torch.mean(x)\n");
+  expect_refused(options_for(one), {images(2)}, ExitCode::kIncompatible, "shape scalar");
+  const auto integers = with_forward(returning("torch.argmax(z, 1, True)"));
+  expect_refused(options_for(integers), {images(2)}, ExitCode::kIncompatible, "not a classifier");
+}
+
+TEST(Loading, SaysThatABatchSizeWasBakedIn) {
+  const auto file = with_forward(returning("torch.reshape(z, [4, 5])"));
+  expect_refused(options_for(file), {images(4)}, ExitCode::kIncompatible,
+                 "batches of 4 samples only");
+}
+
+TEST(Loading, RefusesAnswersThatDependOnTheRestOfTheBatch) {
+  const auto file = with_forward(returning("torch.sub(z, torch.mean(z, [0], True))"));
+  expect_refused(options_for(file), {images(4)}, ExitCode::kIncompatible,
+                 "depends on the other samples");
+}
+
+TEST(Loading, RefusesAnotherNumberOfInputs) {
+  const auto file = with_forward(returning("z"));
+  expect_refused(options_for(file), {images(2), images(2)}, ExitCode::kIncompatible,
+                 "forward takes 1 inputs, but the data set gives 2");
+  const auto two = with_forward("\ndef forward(self, x, mask):\n" + std::string(kHead) +
+                                "    return " + kTail + " * mask\n");
+  expect_refused(options_for(two), {images(2)}, ExitCode::kIncompatible, "'mask'");
+  EXPECT_EQ(Backbone::load(options_for(two), {images(4), at::ones({4, 1})})->num_classes(), 5);
+}
+
+TEST(Loading, SaysWhatFailsOnInputsOfTheWrongKind) {
+  const auto file = with_forward(returning("z"));
+  expect_refused(options_for(file), {at::randn({3, 7})}, ExitCode::kIncompatible, "forward fails");
+}
+
+TEST(Loading, DetectsProbabilities) {
+  const at::Tensor x = images(5);
+  const auto logits = with_forward(returning("z")),
+             probabilities = with_forward(returning("torch.softmax(z, 1)")),
+             logs = with_forward(returning("torch.log_softmax(z, 1)"));
+  const auto a = Backbone::load(options_for(logits), {x}),
+             b = Backbone::load(options_for(probabilities), {x}),
+             c = Backbone::load(options_for(logs), {x});
+  EXPECT_EQ(a->output_kind(), OutputKind::kLogits);
+  EXPECT_EQ(b->output_kind(), OutputKind::kProbabilities);
+  EXPECT_EQ(c->output_kind(), OutputKind::kLogits);
+  const at::Tensor expected = at::softmax(a->run({x}), 1);
+  for (const auto& backbone : {a, b, c}) {
+    const at::Tensor raw = backbone->run({x});
+    EXPECT_TRUE(at::allclose(backbone->probabilities(raw), expected, 1e-5, 1e-6));
+    EXPECT_TRUE(at::allclose(backbone->log_probabilities(raw).exp(), expected, 1e-5, 1e-6));
+  }
+  auto said = options_for(probabilities);
+  said.output_kind = "logits";
+  EXPECT_EQ(Backbone::load(said, {x})->output_kind(), OutputKind::kLogits);
+}
+
+TEST(Loading, TakesOneTensorOutOfATupleOrDict) {
+  const at::Tensor x = images(3);
+  const auto plain = with_forward(returning("z"));
+  const at::Tensor expected = Backbone::load(options_for(plain), {x})->run({x});
+  const auto tuple = with_forward(returning("(torch.mul(z, 2), z)"));
+  auto options = options_for(tuple);
+  EXPECT_TRUE(at::allclose(Backbone::load(options, {x})->run({x}), 2 * expected));
+  options.output = "1";
+  EXPECT_TRUE(at::allclose(Backbone::load(options, {x})->run({x}), expected));
+  options.output = "2";
+  expect_refused(options, {x}, ExitCode::kIncompatible, "backbone.output");
+  const auto dict = with_forward(returning("{\"aux\": torch.mul(z, 2), \"out\": z}"));
+  options = options_for(dict);
+  EXPECT_TRUE(at::allclose(Backbone::load(options, {x})->run({x}), expected));
+  options.output = "aux";
+  EXPECT_TRUE(at::allclose(Backbone::load(options, {x})->run({x}), 2 * expected));
+}
+
+TEST(Loading, TakesTokensThatTheDataSetGivesAsFloats) {
+  const auto file = with_forward(R"(
+def forward(self, x):
+    y = torch.embedding(self.f, x)
+    y = torch.mean(torch.relu(y), [1])
+    return torch.matmul(y, torch.t(self.f))
+)");
+  const at::Tensor tokens = at::randint(0, 5, {4, 6}, at::kLong);
+  const auto exact = Backbone::load(options_for(file), {tokens});
+  const auto cast = Backbone::load(options_for(file), {tokens.to(at::kFloat)});
+  EXPECT_TRUE(at::equal(exact->run({tokens}), cast->run({tokens.to(at::kFloat)})));
+}
+
+}  // namespace
+}  // namespace cachectl::model

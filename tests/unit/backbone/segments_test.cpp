@@ -1,0 +1,230 @@
+#include <ATen/ATen.h>
+#include <gmock/gmock.h>
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/serialization/import.h>
+
+#include <thread>
+
+#include "base/error.h"
+#include "fixtures.h"
+#include "model/backbone.h"
+
+namespace cachectl::model {
+namespace {
+
+using fixtures::images;
+using fixtures::options_for;
+using testing::ElementsAre;
+
+std::vector<std::string> names_of(const Backbone& backbone) {
+  std::vector<std::string> names;
+  for (const Candidate& candidate : backbone.candidates()) names.push_back(candidate.name);
+  return names;
+}
+
+at::Tensor by_libtorch(const fixtures::ScriptFile& file, const at::Tensor& x) {
+  const at::NoGradGuard no_grad;
+  return torch::jit::load(file.path()).forward({x}).toTensor();
+}
+
+double difference(const at::Tensor& a, const at::Tensor& b) {
+  return (a - b).abs().max().item<double>();
+}
+
+TEST(Candidates, AreTheOutputsOfModulesAndBlocksWithNothingElseAlive) {
+  const auto file = fixtures::residual_net();
+  auto options = options_for(file);
+  options.min_share_left = 0;
+  const auto backbone = Backbone::load(options, {images(4)});
+  EXPECT_THAT(names_of(*backbone), ElementsAre("stem", "layer1.block0", "layer1.block1",
+                                               "layer2.block0", "layer2.block1"));
+  EXPECT_THAT(backbone->candidates()[1].shape, ElementsAre(16, 8, 8));
+  EXPECT_EQ(backbone->candidates()[1].bytes_per_sample, 16 * 8 * 8 * 4);
+  EXPECT_EQ(backbone->num_classes(), 10);
+  EXPECT_THAT(backbone->input_shapes(), ElementsAre(ElementsAre(3, 8, 8)));
+}
+
+TEST(Candidates, WithTooLittleWorkBehindThemAreDropped) {
+  const auto file = fixtures::residual_net();
+  auto options = options_for(file);
+  options.min_share_left = 0.3;
+  const auto backbone = Backbone::load(options, {images(4)});
+  EXPECT_THAT(names_of(*backbone), ElementsAre("stem", "layer1.block0", "layer1.block1"));
+  EXPECT_EQ(backbone->costs().size(), 4u);
+}
+
+TEST(Candidates, OfAllCutsNeverLieBesideALiveResidual) {
+  const auto file = fixtures::residual_net();
+  auto options = options_for(file);
+  options.names = "all";
+  options.min_share_left = 0;
+  const auto backbone = Backbone::load(options, {images(4)});
+  const auto names = names_of(*backbone);
+  EXPECT_GT(names.size(), 5u);
+  const at::Tensor x = images(6), whole = backbone->run({x});
+  EXPECT_LT(difference(backbone->cut(names).run({x}), whole), 1e-5);
+}
+
+TEST(Candidates, AnUnknownNameIsAnsweredWithTheNearest) {
+  const auto file = fixtures::residual_net();
+  const auto backbone = Backbone::load(options_for(file), {images(4)});
+  try {
+    (void)backbone->cut({"layer1.blok0"});
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::kIncompatible);
+    EXPECT_THAT(error.what(), testing::HasSubstr("did you mean 'layer1.block0'"));
+  }
+}
+
+TEST(Segments, GiveTheBackbonesResultForAnyBatchSizeInAnyOrder) {
+  const auto file = fixtures::residual_net();
+  const auto backbone = Backbone::load(options_for(file), {images(4)});
+  const SegmentChain chain = backbone->cut(names_of(*backbone));
+  ASSERT_EQ(chain.size(), backbone->candidates().size() + 1);
+  for (const std::int64_t rows : {1, 512, 3, 64, 100, 2, 65, 1, 31, 7}) {
+    const at::Tensor x = images(rows), expected = by_libtorch(file, x);
+    EXPECT_LT(difference(backbone->run({x}), expected), 1e-5) << rows;
+    EXPECT_LT(difference(chain.run({x}), expected), 1e-5) << rows;
+  }
+}
+
+TEST(Segments, GoOnWithAnyRowsOfAnActivation) {
+  const auto file = fixtures::residual_net();
+  const auto backbone = Backbone::load(options_for(file), {images(4)});
+  const SegmentChain chain = backbone->cut({"layer1.block1", "stem", "layer2.block0"});
+  EXPECT_THAT(chain.candidates(), ElementsAre("stem", "layer1.block1", "layer2.block0"));
+  const at::Tensor x = images(9);
+  const at::Tensor expected = by_libtorch(file, x);
+  at::Tensor ids = at::arange(9, at::kLong);
+  Tensors live = {x};
+  for (std::size_t i = 0; i < chain.size(); ++i) {
+    live = chain.run(i, live);
+    if (i + 1 == chain.size()) break;
+    const at::Tensor stay = at::arange(ids.size(0) - 1, -1, -2, at::kLong);  // fewer, turned around
+    live = {live[0].index_select(0, stay)};
+    ids = ids.index_select(0, stay);
+  }
+  EXPECT_LT(difference(live[0], expected.index_select(0, ids)), 1e-5);
+}
+
+TEST(Segments, NeverChangeWhatTheyAreGiven) {
+  const auto file = fixtures::with_forward(R"(
+def forward(self, x):
+    x -= 0.5
+    y = torch.conv2d(x, self.w, None, [1, 1], [1, 1], [1, 1], 1)
+    y.relu_()
+    z = torch.conv2d(y, self.v, None, [1, 1], [1, 1], [1, 1], 1)
+    z.add_(1.0)
+    y = torch.conv2d(z.relu_(), self.v, None, [1, 1], [1, 1], [1, 1], 1)
+    return torch.matmul(torch.mean(y, [2, 3]), torch.t(self.f))
+)");
+  auto options = options_for(file);
+  options.names = "all";
+  for (const char* format : {"auto", "contiguous"}) {
+    options.memory_format = format;
+    const auto backbone = Backbone::load(options, {images(4)});
+    const SegmentChain chain = backbone->cut(names_of(*backbone));
+    ASSERT_GT(chain.size(), 2u);
+    const at::Tensor x = images(5), before = x.clone(), expected = by_libtorch(file, x.clone());
+    Tensors live = {x};
+    for (std::size_t i = 0; i < chain.size(); ++i) {
+      const at::Tensor kept = live[0], copy = kept.clone();
+      live = chain.run(i, live);
+      EXPECT_TRUE(at::equal(kept, copy)) << format << ", segment " << i;
+    }
+    EXPECT_TRUE(at::equal(x, before));
+    EXPECT_LT(difference(live[0], expected), 1e-5);
+  }
+}
+
+TEST(Segments, RunConcurrently) {
+  const auto file = fixtures::residual_net();
+  const auto backbone = Backbone::load(options_for(file), {images(4)});
+  const SegmentChain chain = backbone->cut(names_of(*backbone));
+  const at::Tensor x = images(40), expected = by_libtorch(file, x);
+  std::vector<double> worst(4, 0);
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < worst.size(); ++t) {
+    threads.emplace_back([&, t] {
+      for (std::int64_t rows = 1; rows <= 40; rows += 3) {
+        const at::Tensor part = x.slice(0, 0, rows);
+        const at::Tensor got = t % 2 ? chain.run({part}) : backbone->run({part});
+        worst[t] = std::max(worst[t], difference(got, expected.slice(0, 0, rows)));
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  for (const double w : worst) EXPECT_LT(w, 1e-5);
+}
+
+TEST(Segments, RebuildSizesThatCrossACut) {
+  const auto file = fixtures::with_forward(R"(
+def forward(self, x):
+    n = x.size(0)
+    h = x.size(2)
+    y = torch.relu(torch.conv2d(x, self.w, None, [1, 1], [1, 1], [1, 1], 1))
+    y = torch.relu(torch.conv2d(y, self.v, None, [1, 1], [1, 1], [1, 1], 1))
+    y = torch.mean(torch.reshape(y, [n * 4, h * h]), [1])
+    return torch.matmul(torch.reshape(y, [n, 4]), torch.t(self.f))
+)");
+  auto options = options_for(file);
+  options.names = "all";
+  const auto backbone = Backbone::load(options, {images(4)});
+  EXPECT_GE(backbone->candidates().size(), 2u);
+  const SegmentChain chain = backbone->cut(names_of(*backbone));
+  const at::Tensor x = images(7);
+  EXPECT_LT(difference(chain.run({x}), by_libtorch(file, x)), 1e-5);
+}
+
+TEST(Segments, KeepControlFlowInOnePiece) {
+  const auto file = fixtures::with_forward(R"(
+def forward(self, x):
+    y = torch.relu(torch.conv2d(x, self.w, None, [1, 1], [1, 1], [1, 1], 1))
+    if bool(torch.gt(torch.max(y), 1e6)):
+        y = torch.mul(y, 0.5)
+    for i in range(int(torch.floor(torch.max(torch.mul(y, 0.0)))) + 2):
+        y = torch.relu(torch.conv2d(y, self.v, None, [1, 1], [1, 1], [1, 1], 1))
+    y = torch.relu(torch.conv2d(y, self.v, None, [1, 1], [1, 1], [1, 1], 1))
+    return torch.matmul(torch.mean(y, [2, 3]), torch.t(self.f))
+)");
+  auto options = options_for(file);
+  options.names = "all";
+  const auto backbone = Backbone::load(options, {images(4)});
+  EXPECT_FALSE(backbone->candidates().empty());
+  const SegmentChain chain = backbone->cut(names_of(*backbone));
+  const at::Tensor x = images(7);
+  EXPECT_LT(difference(chain.run({x}), by_libtorch(file, x)), 1e-5);
+  // 3 x 3 convolutions on 8 x 8: 3 -> 4 once, 4 -> 4 three times, the loop's included.
+  double macs = 0;
+  for (const auto& cost : backbone->costs()) macs += cost.macs;
+  EXPECT_EQ(macs, 64 * 9 * (3 * 4 + 3 * 4 * 4) + 4 * 5);
+}
+
+TEST(Segments, InBfloat16StayNearTheFloatResult) {
+  const auto file = fixtures::residual_net();
+  auto options = options_for(file);
+  options.precision = "bfloat16";
+  const auto backbone = Backbone::load(options, {images(4)});
+  EXPECT_EQ(backbone->candidates()[0].dtype, at::kBFloat16);
+  const at::Tensor x = images(6), expected = by_libtorch(file, x);
+  const at::Tensor got = backbone->cut(names_of(*backbone)).run({x});
+  EXPECT_EQ(got.scalar_type(), at::kFloat);
+  EXPECT_LT(difference(got, expected), 0.05 * expected.abs().max().item<double>());
+}
+
+TEST(Segments, RefuseInputsOfOtherSizes) {
+  const auto file = fixtures::residual_net();
+  const auto backbone = Backbone::load(options_for(file), {images(4)});
+  try {
+    (void)backbone->run({images(2, 16)});
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::kIncompatible);
+    EXPECT_THAT(error.what(), testing::HasSubstr("2x3x16x16"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("3x8x8"));
+  }
+}
+
+}  // namespace
+}  // namespace cachectl::model
