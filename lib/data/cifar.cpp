@@ -59,8 +59,7 @@ std::int64_t checked_records(const RandomAccessFile& file, const Options& option
       fmt::format("{}: record {} is cut: {} bytes of {} (the file has {} bytes)", file.path(),
                   whole, rest, record, size);
   if (!options.skip_bad || whole == 0) {
-    fail(ExitCode::kCorrupt, "{}; get the file again, or pass --data-skip-bad to do without",
-         problem);
+    fail(ExitCode::kCorrupt, "{}; get the file again, or pass --skip-bad to do without", problem);
   }
   log::warning("skipped: {}", problem);
   return whole;

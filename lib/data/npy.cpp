@@ -167,8 +167,7 @@ void NpyFile::check_size(bool skip_bad) {
       fmt::format("{}: sample {} of {} is cut: the data of shape {} ends after {} bytes", path,
                   whole, rows, text::shape(shape_), available);
   if (!skip_bad || whole == 0) {
-    fail(ExitCode::kCorrupt, "{}; write the file again, or pass --data-skip-bad to do without",
-         problem);
+    fail(ExitCode::kCorrupt, "{}; write the file again, or pass --skip-bad to do without", problem);
   }
   log::warning("skipped: {}", problem);
   shape_[0] = static_cast<std::int64_t>(whole);

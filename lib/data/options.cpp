@@ -37,7 +37,9 @@ void describe(OptionTable& table, Options& options, const std::string& section) 
       .choices({"train", "inference"});
   in.value("max_samples", &options.max_samples, "take only the first so many; 0: all")
       .range(0, 1e12);
-  in.value("skip_bad", &options.skip_bad, "count and drop bad samples instead of failing");
+  Option& skip_bad =
+      in.value("skip_bad", &options.skip_bad, "count and drop bad samples instead of failing");
+  if (section == "data") skip_bad.named("--skip-bad");
   in.value("transform", &options.transform,
            "steps before mean and std: 'resize 256', 'resize 224 224', 'center_crop 224'");
   in.value("dtype", &options.dtype,

@@ -37,7 +37,7 @@ struct Options {
 };
 
 // Declares the options in YAML section `section`. Flags carry the section's name
-// ("--data-kind"), so that a tool may take two data sets.
+// ("--data-kind"), so that a tool may take two data sets; "data" has a plain --skip-bad.
 void describe(OptionTable& table, Options& options, const std::string& section = "data");
 
 // Shares of a data set's samples; they sum to 1.

@@ -39,7 +39,7 @@ class Collector {
     const std::string problem =
         fmt::format("{}: label {}; expected 0 to {}", where(), label, labels_.classes - 1);
     if (!skip_bad_) {
-      fail(ExitCode::kCorrupt, "{}; pass --data-skip-bad to evaluate without it", problem);
+      fail(ExitCode::kCorrupt, "{}; pass --skip-bad to evaluate without it", problem);
     }
     if (++labels_.skipped <= kNamedWarnings) log::warning("skipped: {}", problem);
     labels_.values.push_back(kUnknown);

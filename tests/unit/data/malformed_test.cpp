@@ -76,7 +76,7 @@ const std::vector<Malformed>& malformed_sets() {
        "x.bin",
        holding("x.bin", cut(test::cifar10_bytes(3), 9000)),
        ExitCode::kCorrupt,
-       {"x.bin", "record 2 is cut", "2854 bytes of 3073", "--data-skip-bad"}},
+       {"x.bin", "record 2 is cut", "2854 bytes of 3073", "--skip-bad"}},
       {"LessThanARecord",
        "cifar10",
        "x.bin",
@@ -482,6 +482,8 @@ TEST(DataOptions, HaveKeysAndFlagsOfTheirSection) {
   ASSERT_NE(table.find_key("data.kind"), nullptr);
   EXPECT_EQ(table.find_key("data.max_samples")->flag, "--data-max-samples");
   EXPECT_EQ(table.find_key("train_data.kind")->flag, "--train-data-kind");
+  EXPECT_EQ(table.find_key("data.skip_bad")->flag, "--skip-bad");
+  EXPECT_EQ(table.find_key("train_data.skip_bad")->flag, "--train-data-skip-bad");
   EXPECT_EQ(table.find_key("split.certify")->flag, "--split-certify");
   table.find_key("data.transform")->assign({"resize 256", "center_crop 224"}, "test");
   EXPECT_EQ(data.transform, (std::vector<std::string>{"resize 256", "center_crop 224"}));
