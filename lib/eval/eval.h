@@ -20,6 +20,7 @@ struct Options {
 
   std::string plan;                 // input
   std::string out;                  // report.h5; "": tables only
+  std::string html;                 // the page, written by the app from run()'s report; "": none
   std::string csv;                  // folder for one CSV per table; "": none
   std::string caches;               // all trained cache models, measured alone; "": the plan's
   std::string medial;               // takes the test part's ids from it; "": split anew

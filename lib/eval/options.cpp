@@ -9,6 +9,7 @@ void describe(OptionTable& table, Options& options) {
   table.section("eval");
   table.input("plan", options.plan, "what cachectl-select chose").required();
   table.output("out", options.out, "the report");
+  table.output("html", options.html, "the report as a page to read in a browser");
   table.output("csv", options.csv, "a folder for the tables as CSV");
   table.input("caches", options.caches,
               "calibrated cache models, to measure all of them alone, not the plan's only");

@@ -1,0 +1,165 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <numeric>
+
+#include "data/split.h"
+#include "data/transform.h"
+#include "eval/eval.h"
+#include "labels/labels.h"
+#include "support/cached_backbone.h"
+#include "support/expect_error.h"
+
+namespace cachectl::eval {
+namespace {
+
+struct Subject {
+  CachedBackbone cached;
+  Options options;
+
+  explicit Subject(const std::vector<double>& thresholds) {
+    options.data.kind = "synthetic";
+    options.data.samples = 200;
+    options.data.image_size = CachedBackbone::kSize;
+    options.data.mean = {0.2};
+    options.engine.backbone.path = cached.path();
+    options.timing = false;
+    options.batches = {4};
+    options.resamples = 50;
+    options.plan = cached.scratch().path("plan.h5");
+    std::vector<std::string> layers = cached.layers();
+    layers.resize(thresholds.size());
+    artifact::PlanFile plan = cached.plan(layers, thresholds);
+    const auto dataset = data::open_dataset(options.data, options.common);
+    const data::Split split(dataset->ids(), options.split,
+                            static_cast<std::uint64_t>(options.common.seed));
+    plan.train_ids = split.ids(data::Part::kTrain);
+    plan.validation_ids = split.ids(data::Part::kValidation);
+    plan.certify_ids = split.ids(data::Part::kCertify);
+    plan.transform = data::Transform(options.data).text();
+    artifact::write_plan(
+        options.plan, plan, options.common,
+        {{"backbone", io::outside_input("backbone", cached.backbone()->hash(), "")}});
+  }
+};
+
+TEST(Evaluation, AddsUpAndComparesWithTheTruth) {
+  Subject subject({0.3, 0.35, 0.4});
+  const artifact::Report report = evaluate(subject.options);
+  EXPECT_EQ(report.samples, 60);  // 30 % of 200
+  EXPECT_EQ(report.labelled, 60);
+  ASSERT_EQ(report.plans.size(), 1u);
+  const artifact::PlanOutcome& plan = report.plans[0];
+  ASSERT_EQ(plan.exits.size(), 4u);
+  std::int64_t hits = 0, verdicts = 0;
+  double effect = 0, flops = 0, on_the_way = 0;
+  for (const artifact::ExitOutcome& exit : plan.exits) {
+    EXPECT_EQ(exit.reach, 60 - hits);
+    hits += exit.hits;
+    verdicts = std::accumulate(exit.verdicts.begin(), exit.verdicts.end(), verdicts);
+    effect += exit.effect;
+    on_the_way += exit.segment_flops + exit.cache_flops;
+    flops += exit.share * on_the_way;
+  }
+  EXPECT_EQ(hits, 60);
+  EXPECT_EQ(verdicts, 60);
+  EXPECT_NEAR(effect, plan.accuracy_cached.value - plan.accuracy_plain.value, 1e-12);
+  EXPECT_NEAR(plan.effect.value, effect, 1e-12);
+  EXPECT_NEAR(plan.flops_cached, flops, 1e-6 * flops);
+  EXPECT_EQ(plan.exits.back().cache_accuracy.value, 1) << "the backbone agrees with itself";
+  EXPECT_EQ(report.memory.size(), 1u);
+  EXPECT_GT(report.memory[0].plain_bytes, 0);
+  EXPECT_TRUE(report.latency.empty());
+  EXPECT_FALSE(report.remarks.empty());
+  EXPECT_FALSE(report.examples.empty());
+
+  // A plan's point on its own curve is the plan.
+  ASSERT_EQ(report.trade.size(), 2u);
+  for (const artifact::TradePoint& point : report.trade[0].points) {
+    if (point.setting != "plan") continue;
+    EXPECT_NEAR(point.flops, plan.flops_cached / plan.flops_plain, 1e-9);
+    EXPECT_NEAR(point.accuracy, plan.accuracy_cached.value, 1e-12);
+  }
+}
+
+TEST(Evaluation, SurvivesItsFile) {
+  Subject subject({0.3, 0.35, 0.4});
+  artifact::Report report = evaluate(subject.options);
+  const std::string path = subject.cached.scratch().path("report.h5");
+  artifact::write_report(path, report, subject.options.common, {});
+  const artifact::Report read = artifact::read_report(path);
+  EXPECT_EQ(read.title, report.title);
+  EXPECT_EQ(read.plans[0].exits[1].verdicts, report.plans[0].exits[1].verdicts);
+  EXPECT_EQ(read.plans[0].effect.low, report.plans[0].effect.low);
+  EXPECT_EQ(read.alone[2].effect, report.alone[2].effect);
+  EXPECT_EQ(read.trade[1].points[3].setting, report.trade[1].points[3].setting);
+  EXPECT_TRUE(std::isnan(read.trade[1].points[3].latency));
+  EXPECT_EQ(read.remarks.size(), report.remarks.size());
+  ASSERT_EQ(read.examples.size(), report.examples.size());
+  EXPECT_TRUE(at::equal(read.examples[0].image, report.examples[0].image));
+  EXPECT_EQ(read.examples[0].id, report.examples[0].id);
+  EXPECT_EQ(read.layers.back().shape, report.layers.back().shape);
+
+  report.plans[0].exits[0].hits += 1;
+  expect_error([&] { artifact::write_report(path, report, subject.options.common, {}); },
+               ExitCode::kCorrupt, "don't add up");
+}
+
+TEST(Evaluation, WithoutLabelsIsRelativeToTheBackbone) {
+  Subject subject({0.3, 0.35, 0.4});
+  subject.options.use_labels = false;
+  const artifact::Report report = evaluate(subject.options);
+  EXPECT_EQ(report.labelled, 0);
+  EXPECT_TRUE(std::isnan(report.plans[0].accuracy_plain.value));
+  EXPECT_FALSE(std::isnan(report.plans[0].agreement.value));
+  EXPECT_TRUE(report.alone[0].gt_accuracy.empty());
+}
+
+TEST(Evaluation, OfAnEmptyPlanSaysThatCachingDoesNotPay) {
+  Subject subject(std::vector<double>{});
+  const artifact::Report report = evaluate(subject.options);
+  EXPECT_EQ(report.plans[0].agreement.value, 1);
+  EXPECT_EQ(report.plans[0].flops_cached, report.plans[0].flops_plain);
+  EXPECT_TRUE(report.trade.empty());
+  EXPECT_THAT(report.remarks[0].text, testing::HasSubstr("empty"));
+}
+
+TEST(Evaluation, TimesPairsAndFirstAnswers) {
+  Subject subject({0.0, 0.0, 0.0});  // everything leaves at the first exit
+  subject.options.timing = true;
+  subject.options.repeats = 12;
+  subject.options.curve_repeats = 0;
+  const artifact::Report report = evaluate(subject.options);
+  ASSERT_EQ(report.latency.size(), 1u);
+  const artifact::Latency& latency = report.latency[0];
+  EXPECT_EQ(latency.plain_ms.size(), 12u);
+  EXPECT_EQ(latency.cached_ms.size(), 12u);
+  EXPECT_GT(latency.flops_saved, 0);
+  for (std::size_t r = 0; r < 12; ++r) {
+    EXPECT_LE(latency.first_ms[r], latency.answer_ms[r]);
+    EXPECT_LE(latency.answer_ms[r], latency.cached_ms[r]);
+  }
+}
+
+TEST(Evaluation, RefusesTheSamplesOfEarlierSteps) {
+  Subject subject({0.5, 0.5, 0.5});
+  subject.options.common.seed = 2;  // another split
+  expect_error([&] { evaluate(subject.options); }, ExitCode::kIncompatible,
+               "samples to evaluate on");
+}
+
+TEST(Evaluation, RefusesAnotherTransform) {
+  Subject subject({0.5, 0.5, 0.5});
+  subject.options.data.mean = {0.5};
+  expect_error([&] { evaluate(subject.options); }, ExitCode::kIncompatible, "transform");
+}
+
+TEST(Evaluation, RefusesAnEmptyTestPart) {
+  Subject subject({0.5, 0.5, 0.5});
+  subject.options.split = {0.7, 0.15, 0.15, 0};
+  expect_error([&] { evaluate(subject.options); }, ExitCode::kNothingProcessed, "empty");
+}
+
+}  // namespace
+}  // namespace cachectl::eval
