@@ -30,6 +30,12 @@ test: build  ## run all tests (DATA=folder: also those on real data)
 demo: build  ## the whole chain on the synthetic set, ending with its report
 	@pipelines/demo.sh runs/demo
 
+experiment: build  ## EXP=name DATA=folder: one experiment of configs/, into runs/name
+	@pipelines/run.sh configs/$(EXP).yaml runs/$(EXP) $(if $(DATA),--data-root $(abspath $(DATA)))
+
+bench: build  ## benchmarks, as JSON into runs/bench (on an idle machine)
+	@benchmarks/run.sh runs/bench $(abspath $(DATA))
+
 asan: setup  ## unit tests under the address and undefined-behaviour sanitizers
 	@cmake --preset asan >/dev/null
 	@cmake --build build-asan -j $(JOBS) --target unit-tests
