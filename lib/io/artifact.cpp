@@ -32,6 +32,10 @@ void for_each_block(const Dataset& data, Consume consume) {
   const auto row_bytes = data.row_values() * static_cast<std::int64_t>(size_of(data.dtype()));
   const std::int64_t step =
       std::max<std::int64_t>(1, kBlockBytes / std::max<std::int64_t>(1, row_bytes));
+  constexpr std::int64_t kLargestRow = std::int64_t{1} << 32;
+  if (row_bytes < 0 || row_bytes > kLargestRow) {
+    fail(ExitCode::kCorrupt, "{}: its shape {} can't be", data.where(), text::shape(data.shape()));
+  }
   std::vector<char> block(static_cast<std::size_t>(step * row_bytes));
   for (std::int64_t first = 0; first < data.rows(); first += step) {
     const std::int64_t count = std::min(step, data.rows() - first);
@@ -116,16 +120,31 @@ void verify_digests(const Group& root, const Group& group) {
   }
 }
 
+// The full texts are in /provenance; an attribute holds at most 64 KiB.
+std::string_view shortened(std::string_view text) {
+  return text.substr(0, 16384);
+}
+
+void require_header_agrees(const Group& root, const Provenance& made, const std::string& name) {
+  const bool agrees =
+      made.kind == root.text("kind") && made.seed == root.integer("seed") &&
+      made.format_version == root.integer("format_version") &&
+      made.content_hash == root.text("content_hash") && made.producer == root.text("producer") &&
+      made.created == root.text("created") && shortened(made.command) == root.text("command") &&
+      shortened(made.config) == root.text("config");
+  if (!agrees) {
+    fail(ExitCode::kCorrupt, "{}: its header and its /provenance contradict each other", name);
+  }
+}
+
 void write_header(Group& root, Provenance& provenance) {
   provenance.content_hash = content_hash(root);
   root.set("magic", kMagic);
   root.set("kind", provenance.kind);
   root.set("format_version", provenance.format_version);
   root.set("producer", provenance.producer);
-  // The full texts are in /provenance; an attribute holds at most 64 KiB.
-  constexpr std::size_t kLongest = 16384;
-  root.set("command", std::string_view(provenance.command).substr(0, kLongest));
-  root.set("config", std::string_view(provenance.config).substr(0, kLongest));
+  root.set("command", shortened(provenance.command));
+  root.set("config", shortened(provenance.config));
   root.set("seed", provenance.seed);
   root.set("created", provenance.created);
   root.set("content_hash", provenance.content_hash);
@@ -293,8 +312,12 @@ ArtifactReader::ArtifactReader(const std::filesystem::path& path, const std::str
          name, version, found, format.oldest);
   }
   provenance_ = Provenance::from_json(root.read_text(kProvenance), name + ": /provenance");
-  if (provenance_.kind != found || provenance_.content_hash != root.text("content_hash")) {
-    fail(ExitCode::kCorrupt, "{}: its header and its /provenance contradict each other", name);
+  require_header_agrees(root, provenance_, name);
+  if (content_hash(root) != provenance_.content_hash) {
+    fail(ExitCode::kCorrupt,
+         "{}: its contents differ from the hash in its header: it was damaged, or edited, since it "
+         "was written; make it again",
+         name);
   }
 }
 

@@ -90,7 +90,8 @@ Provenance outside_input(const std::string& kind, const std::string& hash,
 
 class ArtifactReader {
  public:
-  // Checks magic, kind and version. kind "": any.
+  // Checks magic, kind, version, and the content hash over all but the values of data
+  // sets with a digest. kind "": any.
   ArtifactReader(const std::filesystem::path& path, const std::string& kind);
   const Group& root() const { return file_.root(); }
   const Provenance& provenance() const { return provenance_; }

@@ -337,6 +337,11 @@ bool Object::has_attribute(const std::string& name) const {
   return H5Aexists(handle_.id(), name.c_str()) > 0;
 }
 
+void Object::remove_attribute(const std::string& name) {
+  const Call call;
+  check(H5Adelete(handle_.id(), name.c_str()), kBad, where_ + "@" + name, "cannot remove");
+}
+
 std::vector<std::string> Object::attributes() const {
   const Call call;
   std::vector<std::string> names;
@@ -534,6 +539,12 @@ bool Group::is_group(const std::string& name) const {
   return group;
 }
 
+void Group::remove(const std::string& name) {
+  const Call call;
+  check(H5Ldelete(handle_.id(), name.c_str(), H5P_DEFAULT), kBad, below(where_, name),
+        "cannot remove");
+}
+
 Group Group::create_group(const std::string& name) {
   const Call call;
   const std::string where = below(where_, name);
@@ -619,6 +630,23 @@ Dataset Group::create_with(const std::string& name, DType dtype, const Handle& s
   if (dtype == DType::kBFloat16) dataset.set("encoding", "bfloat16");
   return dataset;
 }
+
+namespace {
+// A damaged size must not become an allocation: contiguous values lie in the file.
+void require_room(hid_t dataset, const std::string& where) {
+  const Handle properties = wrap(H5Dget_create_plist(dataset));
+  if (H5Pget_layout(properties.id()) != H5D_CONTIGUOUS) return;
+  const Handle space = wrap(H5Dget_space(dataset));
+  const Handle type = wrap(H5Dget_type(dataset));
+  const auto values = static_cast<double>(H5Sget_simple_extent_npoints(space.id()));
+  const double bytes = values * static_cast<double>(H5Tget_size(type.id()));
+  const Handle file = wrap(H5Iget_file_id(dataset));
+  hsize_t size = 0;
+  if (H5Fget_filesize(file.id(), &size) >= 0 && bytes > static_cast<double>(size)) {
+    fail(kBad, "{}: its shape asks for {}, more than the whole file", where, text::bytes(bytes));
+  }
+}
+}  // namespace
 
 Dataset Group::dataset(const std::string& name) const {
   const Call call;

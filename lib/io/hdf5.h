@@ -100,6 +100,7 @@ class Object {
   std::vector<std::int64_t> integers(const std::string& name) const;
   std::vector<double> reals(const std::string& name) const;
   bool has_attribute(const std::string& name) const;
+  void remove_attribute(const std::string& name);
   std::vector<std::string> attributes() const;  // sorted
   // Name, type, shape and bytes of an attribute, for hashing and inspection.
   std::string attribute_text(const std::string& name) const;
@@ -157,6 +158,7 @@ class Group : public Object {
   bool has(const std::string& path) const;
   std::vector<std::string> children() const;  // sorted by name
   bool is_group(const std::string& name) const;
+  void remove(const std::string& name);  // a child and all below it
   Group create_group(const std::string& name);
   Group group(const std::string& name) const;
   Dataset create_dataset(const std::string& name, DType dtype, const Shape& shape,
