@@ -492,12 +492,6 @@ void Dataset::write_chunk(std::int64_t first, const void* data, std::size_t size
 // --- groups -----------------------------------------------------------------
 
 namespace {
-// Groups in between are made as needed.
-Handle link_properties() {
-  Handle links = wrap(H5Pcreate(H5P_LINK_CREATE));
-  H5Pset_create_intermediate_group(links.id(), 1);
-  return links;
-}
 
 std::string below(const std::string& where, const std::string& name) {
   if (!name.empty() && name.front() == '/') return where.substr(0, where.rfind(": /") + 2) + name;
@@ -547,11 +541,22 @@ void Group::remove(const std::string& name) {
 
 Group Group::create_group(const std::string& name) {
   const Call call;
+  create_parents(name);
   const std::string where = below(where_, name);
+  const Handle properties = wrap(H5Pcreate(H5P_GROUP_CREATE));
+  H5Pset_obj_track_times(properties.id(), false);
   return Group(
-      checked(H5Gcreate2(handle_.id(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), kWrite,
-              where, "cannot create the group"),
+      checked(H5Gcreate2(handle_.id(), name.c_str(), H5P_DEFAULT, properties.id(), H5P_DEFAULT),
+              kWrite, where, "cannot create the group"),
       where);
+}
+
+// By hand and not by HDF5's intermediate groups, which would carry their time of birth.
+void Group::create_parents(const std::string& path) {
+  const auto slash = path.rfind('/');
+  if (slash == std::string::npos || slash == 0) return;
+  const std::string parent = path.substr(0, slash);
+  if (!has(parent)) create_group(parent);
 }
 
 Group Group::group(const std::string& name) const {
@@ -621,9 +626,9 @@ Dataset Group::create_virtual(const std::string& name, DType dtype, const Shape&
 Dataset Group::create_with(const std::string& name, DType dtype, const Handle& space,
                            const Handle& properties) {
   const std::string where = below(where_, name);
-  const Handle links = link_properties();
+  create_parents(name);
   const Handle type = type_of(dtype);
-  Dataset dataset(checked(H5Dcreate2(handle_.id(), name.c_str(), type.id(), space.id(), links.id(),
+  Dataset dataset(checked(H5Dcreate2(handle_.id(), name.c_str(), type.id(), space.id(), H5P_DEFAULT,
                                      properties.id(), H5P_DEFAULT),
                           kWrite, where, "cannot create the data set"),
                   where);
@@ -687,6 +692,7 @@ void Group::write_all(const std::string& name, DType dtype, const Shape& shape, 
 
 void Group::write_texts(const std::string& name, const std::vector<std::string>& values) {
   const Call call;
+  create_parents(name);
   const std::string where = below(where_, name);
   std::size_t width = 1;
   for (const auto& value : values) width = std::max(width, value.size());
@@ -696,9 +702,8 @@ void Group::write_texts(const std::string& name, const std::vector<std::string>&
   const Handle space = space_of({std::int64_t(values.size())});
   const Handle properties = wrap(H5Pcreate(H5P_DATASET_CREATE));
   H5Pset_obj_track_times(properties.id(), false);
-  const Handle links = link_properties();
   const Handle dataset = checked(H5Dcreate2(handle_.id(), name.c_str(), type.id(), space.id(),
-                                            links.id(), properties.id(), H5P_DEFAULT),
+                                            H5P_DEFAULT, properties.id(), H5P_DEFAULT),
                                  kWrite, where, "cannot create the data set");
   if (values.empty()) return;
   check(H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, block.data()), kWrite,
@@ -787,7 +792,10 @@ File File::create(const std::filesystem::path& path) {
   // Equal contents give equal bytes: no object times in the file.
   const Handle properties = wrap(H5Pcreate(H5P_FILE_CREATE));
   H5Pset_obj_track_times(properties.id(), false);
-  const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, properties.id(), H5P_DEFAULT);
+  // From format 1.10 on all metadata has checksums: damage is an error and no crash.
+  const Handle access = wrap(H5Pcreate(H5P_FILE_ACCESS));
+  H5Pset_libver_bounds(access.id(), H5F_LIBVER_V110, H5F_LIBVER_V110);
+  const hid_t id = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, properties.id(), access.id());
   if (id < 0) {
     fail(ExitCode::kCannotOpen, "{}: cannot create: {}", path.string(), library_reason());
   }

@@ -193,6 +193,7 @@ class Group : public Object {
  private:
   friend class File;
   using Object::Object;
+  void create_parents(const std::string& path);
   void write_all(const std::string& name, DType dtype, const Shape& shape, const void* data,
                  std::size_t count);
   Dataset create_with(const std::string& name, DType dtype, const Handle& space,

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <limits>
+#include <vector>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -55,7 +56,7 @@ Damage sealed(const Damage& damage) {
             damage.apply(path);
             io::File file = io::File::open_to_write(path);
             io::Group& root = file.root();
-            if (!root.has("provenance")) return;
+            if (!root.has("provenance") || !root.dataset("provenance").is_text()) return;
             auto made = io::Provenance::from_json(root.read_text("provenance"), path);
             made.content_hash = io::content_hash(root);
             root.set("content_hash", made.content_hash);
