@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "io/artifact.h"
+#include "support/reseal.h"
 #include "support/scratch.h"
 
 namespace cachectl::format_test {
@@ -54,15 +55,7 @@ Damage sealed(const Damage& damage) {
   return {damage.name + ", sealed again",
           [damage](const std::string& path) {
             damage.apply(path);
-            io::File file = io::File::open_to_write(path);
-            io::Group& root = file.root();
-            if (!root.has("provenance") || !root.dataset("provenance").is_text()) return;
-            auto made = io::Provenance::from_json(root.read_text("provenance"), path);
-            made.content_hash = io::content_hash(root);
-            root.set("content_hash", made.content_hash);
-            root.remove("provenance");
-            root.write_text("provenance", made.json());
-            file.close();
+            reseal(path);
           },
           false};
 }

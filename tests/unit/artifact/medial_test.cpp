@@ -12,6 +12,7 @@
 #include "artifact/medial_writer.h"
 #include "io/positioned_file.h"
 #include "support/expect_error.h"
+#include "support/reseal.h"
 #include "support/scratch.h"
 #include "support/tiny_medial.h"
 
@@ -157,6 +158,7 @@ TEST(Medial, RefusesRowsThatContradictThemselves) {
     io::File file = io::File::open_to_write(path);
     file.root().dataset(object).write_rows(5, 1, &value);
     file.close();
+    reseal(path);
     std::filesystem::rename(path, scratch.path("bad.h5"));
     return [&] { MedialReader(scratch.path("bad.h5")); };
   };

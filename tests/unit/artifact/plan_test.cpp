@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "io/hdf5.h"
 #include "support/artifacts.h"
+#include "support/reseal.h"
 
 namespace cachectl::artifact {
 namespace {
@@ -95,6 +96,7 @@ TEST_F(PlanFiles, AreRefusedWhenAnExitNamesNoCacheModel) {
     const std::int64_t wrong[] = {0, 7};
     open.root().group("plans").group("0000").dataset("exits").write_rows(0, 2, wrong);
   }
+  reseal(path_);
   EXPECT_THAT(refusal(), HasSubstr("/plans/0000/exits: cache model 7"));
 }
 
