@@ -1,0 +1,10 @@
+#include "common/run.h"
+#include "search/search.h"
+
+int main(int argc, char** argv) {
+  using namespace cachectl;
+  search::Options options;
+  return app::run(
+      "search", argc, argv, options.common,
+      [&](OptionTable& table) { search::describe(table, options); }, [&] { search::run(options); });
+}

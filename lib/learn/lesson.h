@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <vector>
+
+#include "learn/figures.h"
+#include "learn/source.h"
+#include "learn/student.h"
+#include "learn/workers.h"
+
+namespace cachectl::learn {
+
+// Trains all students in one pass over the data: each batch is read and converted once, and
+// every student steps on it. Epochs first..last-1, on `count` samples each. What a student
+// learns depends neither on the others nor on the number of workers.
+// after_epoch(epochs done): false ends the lesson. Throws cancel::Cancelled after a signal.
+void teach(Source& source, std::vector<Student>& students, const Recipe& recipe, std::int64_t count,
+           std::int64_t first, std::int64_t last, Workers& workers,
+           const std::function<bool(std::int64_t)>& after_epoch = {});
+
+// Each student's answers on the validation part; a failed one has none.
+std::vector<Answers> examine(Source& source, const std::vector<Student>& students,
+                             Workers& workers);
+
+// The steps of a whole cycle.
+std::int64_t steps_of(const Recipe& recipe, std::int64_t count);
+
+}  // namespace cachectl::learn

@@ -1,0 +1,159 @@
+#include "learn/medial_source.h"
+
+#include <ATen/ATen.h>
+
+#include <algorithm>
+#include <numeric>
+#include <unordered_map>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/random.h"
+#include "base/text.h"
+
+namespace cachectl::learn {
+namespace {
+
+constexpr std::int64_t kReadRows = 512;
+
+std::int64_t values_of(const std::vector<std::int64_t>& shape) {
+  return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
+}
+
+// The precision that rows are kept in. int8 is kept dequantised.
+at::ScalarType kept_type(io::DType stored) {
+  switch (stored) {
+    case io::DType::kFloat32:
+      return at::kFloat;
+    case io::DType::kBFloat16:
+      return at::kBFloat16;
+    default:
+      return at::kHalf;
+  }
+}
+
+at::Tensor read_all(const artifact::MedialReader& medial, const Layer& layer, at::ScalarType type,
+                    const std::vector<std::int64_t>& rows) {
+  std::vector<std::int64_t> sizes = layer.shape;
+  sizes.insert(sizes.begin(), static_cast<std::int64_t>(rows.size()));
+  at::Tensor all = at::empty(sizes, type);
+  for (std::int64_t first = 0; first < sizes[0]; first += kReadRows) {
+    const std::int64_t count = std::min(kReadRows, sizes[0] - first);
+    all.narrow(0, first, count)
+        .copy_(
+            medial.activations(layer.name, {rows.begin() + first, rows.begin() + first + count}));
+  }
+  return all;
+}
+
+}  // namespace
+
+MedialSource::MedialSource(const artifact::MedialReader& medial,
+                           const std::vector<std::string>& names, bool views, double memory_bytes,
+                           std::uint64_t seed)
+    : medial_(medial),
+      memory_bytes_(memory_bytes),
+      seed_(seed),
+      train_rows_(medial.rows_of(data::Part::kTrain, views)),
+      validation_rows_(medial.rows_of(data::Part::kValidation)) {
+  for (const auto& name : names) layers_.push_back({name, medial.layer(name).shape});
+  for (const auto* part : {&train_rows_, &validation_rows_}) {
+    if (part->empty()) {
+      fail(ExitCode::kNothingProcessed,
+           "{}: no sample in the {} part: collect with a split that "
+           "gives it some",
+           medial.path(), part == &train_rows_ ? "train" : "validation");
+    }
+  }
+  std::unordered_map<std::uint64_t, std::size_t> position;
+  for (std::size_t i = 0; i < train_rows_.size(); ++i) {
+    const auto id = medial.rows().ids[static_cast<std::size_t>(train_rows_[i])];
+    const auto [entry, is_new] = position.emplace(id, rows_.size());
+    if (is_new) rows_.emplace_back();
+    rows_[entry->second].push_back(static_cast<std::int64_t>(i));
+  }
+  for (const auto& rows : rows_) {
+    views_ = std::max(views_, static_cast<std::int64_t>(rows.size()));
+  }
+  train_pd_ = medial.pd(train_rows_);
+  validation_pd_ = medial.pd(validation_rows_);
+}
+
+double MedialSource::bytes_of(std::size_t layer) const {
+  const auto& description = medial_.layer(layers_[layer].name);
+  const double width = description.stored == io::DType::kFloat32 ? 4 : 2;
+  return width * static_cast<double>(values_of(layers_[layer].shape)) *
+         static_cast<double>(train_rows_.size() + validation_rows_.size());
+}
+
+void MedialSource::keep(const std::vector<std::size_t>& layers) {
+  for (auto entry = kept_.begin(); entry != kept_.end();) {
+    const bool wanted = std::find(layers.begin(), layers.end(), entry->first) != layers.end();
+    entry = wanted ? std::next(entry) : kept_.erase(entry);
+  }
+  double free = memory_bytes_;
+  for (const auto& [layer, tensors] : kept_) free -= bytes_of(layer);
+  for (const auto layer : layers) {
+    if (kept_.count(layer) != 0) continue;
+    if (bytes_of(layer) > free) {
+      log::debug("{}: {} of activations stay in the file", layers_[layer].name,
+                 text::bytes(bytes_of(layer)));
+      continue;
+    }
+    free -= bytes_of(layer);
+    const auto type = kept_type(medial_.layer(layers_[layer].name).stored);
+    kept_[layer] = {read_all(medial_, layers_[layer], type, train_rows_),
+                    read_all(medial_, layers_[layer], type, validation_rows_)};
+  }
+}
+
+void MedialSource::epoch(std::int64_t epoch, std::int64_t count, std::int64_t batch_size,
+                         const std::vector<std::size_t>& layers,
+                         const std::function<void(const Batch&)>& consume) {
+  keep(layers);
+  // Each sample goes through its views in an order of its own, one an epoch.
+  std::vector<std::int64_t> rows;
+  for (const auto sample : epoch_order(samples(), count, seed_, epoch)) {
+    const auto& views = rows_[static_cast<std::size_t>(sample)];
+    const auto many = static_cast<std::uint64_t>(views.size());
+    const std::uint64_t first =
+        derive_seed(seed_, "view", static_cast<std::uint64_t>(sample)) % many;
+    rows.push_back(views[(first + static_cast<std::uint64_t>(epoch)) % many]);
+  }
+  const auto total = static_cast<std::int64_t>(rows.size());
+  const at::Tensor index = at::tensor(rows, at::kLong);
+  prefetch(
+      batches_in(total, batch_size), 3,
+      [&](std::int64_t i) {
+        const std::int64_t first = i * batch_size;
+        const std::int64_t size = std::min(batch_size, total - first);
+        const at::Tensor some = index.narrow(0, first, size);
+        Batch batch;
+        for (const auto layer : layers) {
+          const auto kept = kept_.find(layer);
+          if (kept != kept_.end()) {
+            batch.activations.push_back(kept->second.train.index_select(0, some).to(at::kFloat));
+            continue;
+          }
+          std::vector<std::int64_t> of_file;
+          for (std::int64_t k = first; k < first + size; ++k) {
+            of_file.push_back(train_rows_[static_cast<std::size_t>(rows[std::size_t(k)])]);
+          }
+          batch.activations.push_back(medial_.activations(layers_[layer].name, of_file));
+        }
+        batch.pd = train_pd_.index_select(0, some);
+        return batch;
+      },
+      consume);
+}
+
+at::Tensor MedialSource::validation(std::size_t layer, std::int64_t first, std::int64_t count) {
+  const auto kept = kept_.find(layer);
+  if (kept != kept_.end()) {
+    return kept->second.validation.narrow(0, first, count).to(at::kFloat);
+  }
+  const auto begin = validation_rows_.begin() + first;
+  return medial_.activations(layers_[layer].name, {begin, begin + count});
+}
+
+}  // namespace cachectl::learn

@@ -1,0 +1,44 @@
+#include <algorithm>
+#include <tuple>
+
+#include "base/error.h"
+#include "io/artifact.h"
+#include "search/search.h"
+
+namespace cachectl::search {
+
+artifact::Study merge(const std::vector<std::string>& paths) {
+  artifact::Study whole = artifact::read_study(paths.front());
+  for (std::size_t i = 1; i < paths.size(); ++i) {
+    artifact::Study part = artifact::read_study(paths[i]);
+    if (part.settings != whole.settings) {
+      fail(ExitCode::kIncompatible,
+           "{} and {} are no shards of one study: the settings of the one are\n{}of the other\n{}",
+           paths.front(), paths[i], whole.settings, part.settings);
+    }
+    if (part.train_ids_hash != whole.train_ids_hash ||
+        part.validation_ids_hash != whole.validation_ids_hash) {
+      fail(ExitCode::kIncompatible, "{} and {} were searched on different samples", paths.front(),
+           paths[i]);
+    }
+    for (const char* kind : {"medial", "profile", "backbone"}) {
+      io::require_same_input(kind, paths.front(), whole.provenance, paths[i], part.provenance);
+    }
+    for (auto& layer : part.layers) {
+      for (const auto& known : whole.layers) {
+        if (known.layer == layer.layer && known.bracket == layer.bracket) {
+          fail(ExitCode::kIncompatible, "{}: layer {}, bracket {} is in an earlier file, too",
+               paths[i], layer.layer, layer.bracket);
+        }
+      }
+      whole.layers.push_back(std::move(layer));
+    }
+  }
+  std::stable_sort(whole.layers.begin(), whole.layers.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.flops_before, a.layer, a.bracket) <
+           std::tie(b.flops_before, b.layer, b.bracket);
+  });
+  return whole;
+}
+
+}  // namespace cachectl::search

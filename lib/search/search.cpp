@@ -1,0 +1,255 @@
+#include "search/search.h"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <optional>
+
+#include "artifact/medial.h"
+#include "artifact/profile.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "learn/figures.h"
+#include "learn/medial_source.h"
+
+namespace cachectl::search {
+namespace {
+
+constexpr double kGiB = 1024.0 * 1024 * 1024;
+// Of a layer's minutes: new trials until here, promotions behind it.
+constexpr double kShareForNew = 0.6;
+
+struct Shard {
+  std::size_t index = 0, count = 1;
+};
+
+Shard shard_of(const std::string& text) {
+  int index = 0, count = 0, used = 0;
+  const bool parsed = std::sscanf(text.c_str(), "%d/%d%n", &index, &count, &used) == 2 &&
+                      static_cast<std::size_t>(used) == text.size();
+  if (!parsed || index < 1 || count < index) {
+    fail(ExitCode::kUsage, "--shard {}: expected i/n with 1 <= i <= n, such as 2/4", text);
+  }
+  return {static_cast<std::size_t>(index - 1), static_cast<std::size_t>(count)};
+}
+
+void describe_settings(OptionTable& table, Options& options) {
+  table.section("search");
+  table.value("layers", &options.layers, "candidates to search, by name; all when empty");
+  describe(table, options.space);
+  auto& strategy = options.strategy;
+  table.value("proposals", &strategy.proposals, "how new trials are found")
+      .choices({"evolution", "random"});
+  table.value("promotion", &options.promotion, "halving: many short trials, few long ones")
+      .choices({"halving", "none"});
+  table.value("rung_epochs", &options.rung_epochs, "epochs of each rung").range(1, 10000);
+  table.value("rung_shares", &options.rung_shares, "of the training samples, for each rung")
+      .range(1e-6, 1);
+  table.value("eta", &strategy.eta, "one trial in so many is promoted").range(2, 64);
+  table.value("trials", &strategy.trials, "for each layer").range(1, 1e6);
+  table.value("group", &strategy.group, "trials trained in one pass over the data").range(1, 256);
+  table.value("patience", &strategy.patience, "stop after so many trials without a gain; 0: never")
+      .range(0, 1e6);
+  table.value("population", &strategy.population, "evolution: the youngest trials that count")
+      .range(2, 1e6);
+  table.value("tournament", &strategy.tournament, "evolution: the best of so many is the parent")
+      .range(1, 1e6);
+  table.value("objective", &strategy.objective, "what trials are compared by")
+      .choices({"utility", "accuracy"});
+  table
+      .value("flops_penalty", &strategy.flops_penalty,
+             "objective accuracy: lost per share of the following FLOPs that is spent")
+      .range(0, 1e6);
+  table.value("tolerance", &strategy.tolerance, "of the objective: share of changed answers")
+      .range(0, 1);
+  table.value("brackets", &options.brackets, "independent searches a layer, which shards share")
+      .range(1, 1000);
+  table.value("views", &options.views, "draw augmented views where collected");
+  table.value("batch_size", &options.recipe.batch_size, "samples a step").range(2, 65536);
+  table.value("learning_rate", &options.recipe.learning_rate, "at the top of the cycle")
+      .range(1e-8, 1);
+  table.value("weight_decay", &options.recipe.weight_decay, "of AdamW").range(0, 10);
+}
+
+// Rungs of the options; checks what a range can't.
+Strategy complete(Strategy strategy, const Options& options) {
+  if (options.rung_epochs.empty() || options.rung_epochs.size() != options.rung_shares.size()) {
+    fail(ExitCode::kUsage, "search.rung_epochs has {} entries and search.rung_shares {}: one each",
+         options.rung_epochs.size(), options.rung_shares.size());
+  }
+  for (std::size_t i = 0; i < options.rung_epochs.size(); ++i) {
+    strategy.rungs.push_back({options.rung_epochs[i], options.rung_shares[i]});
+  }
+  if (options.promotion == "none") strategy.rungs = {strategy.rungs.back()};
+  strategy.record_seconds = !options.common.no_provenance;
+  return strategy;
+}
+
+std::vector<std::string> layers_of(const Options& options, const artifact::MedialReader& medial) {
+  std::vector<std::string> names;
+  for (const auto& name : options.layers) medial.layer(name);  // throws when unknown
+  for (const auto& layer : medial.layers()) {
+    const bool wanted =
+        options.layers.empty() ||
+        std::find(options.layers.begin(), options.layers.end(), layer.name) != options.layers.end();
+    if (wanted) names.push_back(layer.name);
+  }
+  return names;
+}
+
+artifact::Study begun(Options& options, const artifact::MedialReader& medial,
+                      const std::filesystem::path& partial) {
+  artifact::Study study;
+  study.classes = medial.classes();
+  study.validation_samples =
+      static_cast<std::int64_t>(medial.rows_of(data::Part::kValidation).size());
+  study.tolerance = options.strategy.tolerance;
+  study.objective = options.strategy.objective;
+  study.settings = settings_of(options);
+  study.train_ids_hash = medial.ids_hash(data::Part::kTrain);
+  study.validation_ids_hash = medial.ids_hash(data::Part::kValidation);
+  if (!std::filesystem::exists(partial)) return study;
+  if (!options.common.resume) {
+    if (options.common.force) return study;
+    fail(ExitCode::kCannotOpen,
+         "{}: an earlier search left it; go on with --resume, or begin anew with --force",
+         partial.string());
+  }
+  artifact::Study found = artifact::read_study(partial.string());
+  if (found.settings != study.settings || found.train_ids_hash != study.train_ids_hash ||
+      found.validation_ids_hash != study.validation_ids_hash) {
+    fail(ExitCode::kIncompatible,
+         "{}: begun with other settings or samples; use the same ones, or --force to begin anew. "
+         "It has\n{}and this run has\n{}",
+         partial.string(), found.settings, study.settings);
+  }
+  return found;
+}
+
+void search(Options& options) {
+  const Strategy strategy = complete(options.strategy, options);
+  const Shard shard = shard_of(options.shard);
+  const artifact::MedialReader medial(options.medial);
+  const artifact::Profile profile = artifact::read_profile(options.profile);
+  io::require_same_input("backbone", options.medial, medial.provenance(), options.profile,
+                         profile.provenance);
+  const auto names = layers_of(options, medial);
+  const auto partial = io::partial_path(options.out);
+  artifact::Study study = begun(options, medial, partial);
+  const std::map<std::string, io::Provenance> inputs = {{"medial", medial.provenance()},
+                                                        {"profile", profile.provenance}};
+
+  // The units of this shard, in order of depth, then bracket; all that don't depend on others.
+  struct Unit {
+    std::size_t layer = 0, place = 0;
+  };
+  std::vector<Unit> units;
+  std::size_t number = 0;
+  for (std::size_t layer = 0; layer < names.size(); ++layer) {
+    for (std::int64_t bracket = 0; bracket < options.brackets; ++bracket) {
+      if (number++ % shard.count != shard.index) continue;
+      const auto found = std::find_if(study.layers.begin(), study.layers.end(),
+                                      [&](const artifact::LayerStudy& one) {
+                                        return one.layer == names[layer] && one.bracket == bracket;
+                                      });
+      Unit unit;
+      unit.layer = layer;
+      unit.place = static_cast<std::size_t>(found - study.layers.begin());
+      if (found == study.layers.end()) {
+        const auto& candidate = profile.candidate(names[layer]);
+        artifact::LayerStudy fresh;
+        fresh.layer = names[layer];
+        fresh.shape = medial.layer(names[layer]).shape;
+        fresh.flops_before = candidate.flops_before;
+        fresh.flops_after = candidate.flops_after;
+        fresh.bracket = bracket;
+        study.layers.push_back(std::move(fresh));
+      }
+      units.push_back(unit);
+    }
+  }
+  if (units.empty()) {
+    fail(ExitCode::kNothingProcessed, "--shard {}: no layer is left for it; there are {} to share",
+         options.shard, number);
+  }
+
+  learn::MedialSource source(
+      medial, names, options.views, options.memory_gib * kGiB,
+      derive_seed(static_cast<std::uint64_t>(options.common.seed), "source"));
+  learn::Workers workers(learn::thread_count(options.common.threads));
+  const auto save = [&] { artifact::write_study(partial.string(), study, options.common, inputs); };
+  save();
+  const auto begin = std::chrono::steady_clock::now();
+  for (std::size_t u = 0; u < units.size(); ++u) {
+    auto& layer = study.layers[units[u].place];
+    if (layer.complete) continue;
+    Clock clock;
+    if (options.minutes > 0) {
+      const double used =
+          std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+      const double share = (60 * options.minutes - used) / static_cast<double>(units.size() - u);
+      clock.end = std::max(1e-3, share);
+      clock.no_new = kShareForNew * clock.end;
+    }
+    const LayerSpace space(options.space, layer.shape, study.classes, layer.flops_after);
+    for (const auto& refused : space.refused())
+      log::debug("{}: left out: {}", layer.layer, refused);
+    const auto seed =
+        derive_seed(derive_seed(static_cast<std::uint64_t>(options.common.seed), layer.layer),
+                    "bracket", static_cast<std::uint64_t>(layer.bracket));
+    run_bracket(layer, source, units[u].layer, space, strategy, options.recipe, seed, clock,
+                workers, save);
+  }
+  for (const auto& choice : artifact::choose(study)) {
+    if (choice.trial == nullptr) log::warning("{} is discarded: {}", choice.layer, choice.reason);
+  }
+  artifact::write_study(options.out, study, options.common, inputs);
+  std::error_code ignored;
+  std::filesystem::remove(partial, ignored);
+  print(study, options.common.json);
+}
+
+}  // namespace
+
+void describe(OptionTable& table, Options& options) {
+  table.section("search");
+  table.input("medial", options.medial, "activations and the backbone's answers");
+  table.input("profile", options.profile, "what each layer costs");
+  table.output("out", options.out, "the study");
+  describe_settings(table, options);
+  table.value("minutes", &options.minutes, "for all layers together; 0: no limit").range(0, 1e6);
+  table.value("memory_gib", &options.memory_gib, "for activations kept in memory").range(0, 1e6);
+  table.value("shard", &options.shard, "i/n: this run's share of layers and brackets").only_flag();
+  table.value("merge", &options.merge, "join the studies of shards into --out").only_flag();
+  table.value("status", &options.status, "print a study, also while it grows").only_flag();
+}
+
+std::string settings_of(Options& options) {
+  OptionTable table;
+  describe_settings(table, options);
+  return table.effective() + fmt::format("seed: {}\n", options.common.seed);
+}
+
+void run(Options& options) {
+  if (!options.status.empty()) {
+    print(read_latest(options.status), options.common.json);
+    return;
+  }
+  if (options.out.empty()) fail(ExitCode::kUsage, "--out is missing: where the study is written");
+  if (!options.merge.empty()) {
+    const artifact::Study study = merge(options.merge);
+    artifact::write_study(options.out, study, options.common, study.provenance.inputs);
+    print(study, options.common.json);
+    return;
+  }
+  if (options.medial.empty() || options.profile.empty()) {
+    fail(ExitCode::kUsage, "{} is missing: a search needs --medial and --profile",
+         options.medial.empty() ? "--medial" : "--profile");
+  }
+  search(options);
+}
+
+}  // namespace cachectl::search

@@ -1,0 +1,147 @@
+#include "learn/lesson.h"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cmath>
+#include <stdexcept>
+
+#include "support/expect_error.h"
+#include "unit/learn/synthetic.h"
+
+namespace cachectl::learn {
+namespace {
+
+Recipe quick(std::int64_t epochs) {
+  Recipe recipe;
+  recipe.epochs = epochs;
+  recipe.batch_size = 32;
+  recipe.learning_rate = 1e-2;
+  return recipe;
+}
+
+Student student_on(Source& source, std::size_t layer, const char* text, const Recipe& recipe,
+                   std::uint64_t seed = 1) {
+  return {model::CacheModel(model::Architecture::parse(text), source.layers()[layer].shape,
+                            source.classes(), seed),
+          layer, recipe, steps_of(recipe, source.samples())};
+}
+
+TEST(Lesson, TeachesSeveralArchitecturesOnSeveralLayersInOnePass) {
+  auto source = synthetic_source();
+  const auto recipe = quick(8);
+  std::vector<Student> students;
+  students.push_back(student_on(source, 0, "conv3x3/2-8, pool2", recipe));
+  students.push_back(student_on(source, 1, "fc16", recipe));
+  students.push_back(student_on(source, 0, "linear", recipe));
+  Workers workers(2);
+  teach(source, students, recipe, source.samples(), 0, recipe.epochs, workers);
+  for (const auto& answers : examine(source, students, workers)) {
+    EXPECT_GT(judge(answers, 1, 0, 0.01).agreement, 0.9);
+  }
+}
+
+TEST(Lesson, TeachesAStudentTheSameAloneAndWithOthersAndOnAnyWorkers) {
+  auto source = synthetic_source();
+  const auto recipe = quick(3);
+  const auto learn = [&](std::size_t threads, bool company) {
+    std::vector<Student> students;
+    if (company) students.push_back(student_on(source, 0, "fc32", recipe, 4));
+    students.push_back(student_on(source, 0, "conv3x3/2-8, pool2", recipe));
+    if (company) students.push_back(student_on(source, 1, "fc8", recipe, 5));
+    Workers workers(threads);
+    teach(source, students, recipe, source.samples(), 0, recipe.epochs, workers);
+    return students[company ? 1 : 0].state();
+  };
+  const auto alone = learn(1, false), together = learn(3, true);
+  for (const auto& [name, value] : alone) EXPECT_TRUE(at::equal(value, together.at(name))) << name;
+}
+
+TEST(Lesson, GoesOnFromARestoredStateAsIfItHadNotStopped) {
+  auto source = synthetic_source();
+  const auto recipe = quick(4);
+  Workers workers(1);
+  std::vector<Student> whole, half, rest;
+  whole.push_back(student_on(source, 0, "conv3x3/2-8, pool2", recipe));
+  teach(source, whole, recipe, source.samples(), 0, 4, workers);
+  half.push_back(student_on(source, 0, "conv3x3/2-8, pool2", recipe));
+  teach(source, half, recipe, source.samples(), 0, 2, workers);
+  rest.push_back(student_on(source, 0, "conv3x3/2-8, pool2", recipe, 77));
+  rest[0].restore(half[0].state(), "partial");
+  teach(source, rest, recipe, source.samples(), 2, 4, workers);
+  const auto expected = whole[0].state();
+  for (const auto& [name, value] : rest[0].state()) {
+    EXPECT_TRUE(at::equal(value, expected.at(name))) << name;
+  }
+}
+
+TEST(Lesson, ALossThatIsNoNumberEndsThatStudentOnly) {
+  auto source = synthetic_source();
+  auto recipe = quick(2);
+  auto wild = recipe;
+  wild.learning_rate = 1e30;
+  std::vector<Student> students;
+  students.push_back(student_on(source, 0, "fc16", wild));
+  students.push_back(student_on(source, 0, "fc16", recipe));
+  Workers workers(2);
+  teach(source, students, recipe, source.samples(), 0, recipe.epochs, workers);
+  EXPECT_TRUE(students[0].failed());
+  EXPECT_FALSE(students[1].failed());
+  const auto answers = examine(source, students, workers);
+  EXPECT_TRUE(answers[0].predictions.empty());
+  EXPECT_GT(judge(answers[1], 1, 0, 0.01).agreement, 0.5);
+}
+
+TEST(Lesson, EndsWhenTheCallerHasSeenEnough) {
+  auto source = synthetic_source();
+  const auto recipe = quick(5);
+  std::vector<Student> students;
+  students.push_back(student_on(source, 1, "linear", recipe));
+  Workers workers(1);
+  std::int64_t epochs = 0;
+  teach(source, students, recipe, source.samples(), 0, 5, workers, [&](std::int64_t done) {
+    epochs = done;
+    return done < 2;
+  });
+  EXPECT_EQ(epochs, 2);
+}
+
+TEST(OneCycle, RisesToItsTopAndFallsToNearNothing) {
+  Recipe recipe;
+  recipe.learning_rate = 0.5;
+  double highest = 0;
+  for (std::int64_t step = 0; step < 1000; ++step) {
+    highest = std::max(highest, one_cycle(recipe, step, 1000));
+  }
+  EXPECT_NEAR(highest, 0.5, 1e-3);
+  EXPECT_LT(one_cycle(recipe, 0, 1000), 0.5 / 20);
+  EXPECT_LT(one_cycle(recipe, 999, 1000), 0.5 / 1000);
+}
+
+TEST(Student, RefusesAStateOfAnotherArchitecture) {
+  auto source = synthetic_source();
+  const auto recipe = quick(1);
+  auto a = student_on(source, 0, "fc16", recipe);
+  auto b = student_on(source, 0, "fc17", recipe);
+  expect_error([&] { a.restore(b.state(), "caches.h5.partial"); }, ExitCode::kCorrupt,
+               "'optimiser.mean'");
+}
+
+TEST(Workers, DoEveryTaskOnceAndPassFaultsOn) {
+  Workers workers(3);
+  std::vector<std::atomic<int>> done(50);
+  for (int repeat = 0; repeat < 20; ++repeat) {
+    workers.run(done.size(), [&](std::size_t i) { ++done[i]; });
+  }
+  for (const auto& count : done) EXPECT_EQ(count, 20);
+  EXPECT_THROW(workers.run(4,
+                           [](std::size_t i) {
+                             if (i == 2) throw std::runtime_error("two");
+                           }),
+               std::runtime_error);
+  workers.run(1, [&](std::size_t) { done[0] = 0; });
+  EXPECT_EQ(done[0], 0);
+}
+
+}  // namespace
+}  // namespace cachectl::learn

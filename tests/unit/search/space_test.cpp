@@ -1,0 +1,97 @@
+#include "search/space.h"
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "support/expect_error.h"
+
+namespace cachectl::search {
+namespace {
+
+using model::Architecture;
+
+TEST(Space, DrawsWhatFitsTheLayerAndItsCost) {
+  Space wide;
+  wide.name = "wide";
+  const double behind = 2e8;
+  for (const model::Sizes& shape : {model::Sizes{16, 32, 32}, {64, 3, 3}, {197, 64}, {512}}) {
+    const LayerSpace space(wide, shape, 10, behind);
+    Rng rng(1);
+    std::set<std::string> seen;
+    for (int i = 0; i < 200; ++i) {
+      const auto architecture = space.draw(rng);
+      EXPECT_TRUE(space.contains(architecture)) << architecture.text();
+      EXPECT_LE(model::head_cost(architecture, shape, 10).flops(), 0.1 * behind);
+      seen.insert(architecture.text());
+    }
+    EXPECT_GT(seen.size(), 10U) << shape.size();
+  }
+}
+
+TEST(Space, ThePapersHasUpToTwoConvolutionsAndTwoLinearLayers) {
+  const LayerSpace space(Space(), {16, 32, 32}, 10, 1e12);
+  Rng rng(2);
+  std::set<std::int64_t> kernels, strides, channels, units;
+  for (int i = 0; i < 2000; ++i) {
+    std::size_t convolutions = 0, linear = 0;
+    for (const auto& layer : space.draw(rng).layers) {
+      if (layer.kind == model::HeadLayer::Kind::kConvolution) {
+        ++convolutions;
+        kernels.insert(layer.kernel);
+        strides.insert(layer.stride);
+        channels.insert(layer.width);
+      } else {
+        ASSERT_EQ(layer.kind, model::HeadLayer::Kind::kLinear);
+        ++linear;
+        units.insert(layer.width);
+      }
+    }
+    EXPECT_LE(convolutions, 2U);
+    EXPECT_LE(linear, 2U);
+  }
+  EXPECT_EQ(kernels, (std::set<std::int64_t>{1, 3, 5}));
+  EXPECT_EQ(strides, (std::set<std::int64_t>{1, 2, 3}));
+  EXPECT_EQ(channels, (std::set<std::int64_t>{32, 64}));
+  EXPECT_EQ(units, (std::set<std::int64_t>{32, 64, 128, 256, 512, 1024, 2048}));
+}
+
+TEST(Space, AMutationDiffersFromItsParentAndStaysInside) {
+  Space wide;
+  wide.name = "wide";
+  const LayerSpace space(wide, {32, 16, 16}, 10, 2e8);
+  Rng rng(4);
+  Architecture parent;
+  for (int i = 0; i < 300; ++i) {
+    const auto child = space.mutate(parent, rng);
+    EXPECT_NE(child, parent);
+    EXPECT_TRUE(space.contains(child)) << child.text();
+    parent = child;
+  }
+}
+
+TEST(Space, LeavesOutFirstArchitecturesThatDontFitAndSaysWhy) {
+  Space space;
+  space.first = {"conv3x3-64, pool2", "pool4", "fc32"};
+  const LayerSpace small(space, {64, 2, 2}, 10, 1e6);
+  ASSERT_EQ(small.first().size(), 1U);
+  EXPECT_EQ(small.first()[0].text(), "fc32");
+  ASSERT_EQ(small.refused().size(), 2U);
+  EXPECT_NE(small.refused()[0].find("FLOPs, at most"), std::string::npos);
+  EXPECT_NE(small.refused()[1].find("only 2x2"), std::string::npos);
+}
+
+TEST(Space, RefusesWhatCantBe) {
+  Space space;
+  space.kernels = {4};
+  expect_error([&] { LayerSpace(space, {4, 8, 8}, 10, 1e9); }, ExitCode::kUsage, "4 is even");
+  space = {};
+  space.pools = {"fc3"};
+  expect_error([&] { LayerSpace(space, {4, 8, 8}, 10, 1e9); }, ExitCode::kUsage, "'fc3'");
+  space = {};
+  space.first = {"conv3x3-"};
+  expect_error([&] { LayerSpace(space, {4, 8, 8}, 10, 10); }, ExitCode::kUsage, "max_cost");
+}
+
+}  // namespace
+}  // namespace cachectl::search
