@@ -18,7 +18,7 @@ struct LayerUse {
   explicit LayerUse(const std::vector<Student>& students, std::size_t known) : place(known, 0) {
     std::vector<char> used(known, 0);
     for (const auto& student : students) {
-      if (!student.failed()) used[student.layer()] = 1;
+      if (student.active()) used[student.layer()] = 1;
     }
     for (std::size_t layer = 0; layer < known; ++layer) {
       place[layer] = layers.size();
@@ -56,7 +56,7 @@ void teach(Source& source, std::vector<Student>& students, const Recipe& recipe,
       cancel::throw_if_requested();
       workers.run(students.size(), [&](std::size_t i) {
         Student& student = students[order[i]];
-        if (student.failed()) return;
+        if (!student.active()) return;
         student.step(batch.activations[use.place[student.layer()]], batch.pd);
       });
     });
@@ -79,7 +79,7 @@ std::vector<Answers> examine(Source& source, const std::vector<Student>& student
     }
     workers.run(students.size(), [&](std::size_t i) {
       const Student& student = students[order[i]];
-      if (student.failed()) return;
+      if (!student.active()) return;
       const at::NoGradGuard no_grad;
       answers[order[i]].add(student.model().forward(activations[use.place[student.layer()]], false),
                             pd.narrow(0, first, count));

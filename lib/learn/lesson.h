@@ -19,7 +19,7 @@ void teach(Source& source, std::vector<Student>& students, const Recipe& recipe,
            std::int64_t first, std::int64_t last, Workers& workers,
            const std::function<bool(std::int64_t)>& after_epoch = {});
 
-// Each student's answers on the validation part; a failed one has none.
+// Each student's answers on the validation part; one that failed or was stopped has none.
 std::vector<Answers> examine(Source& source, const std::vector<Student>& students,
                              Workers& workers);
 

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <unordered_map>
 
+#include "artifact/medial_loader.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/random.h"
@@ -91,16 +92,15 @@ void MedialSource::keep(const std::vector<std::size_t>& layers) {
     const bool wanted = std::find(layers.begin(), layers.end(), entry->first) != layers.end();
     entry = wanted ? std::next(entry) : kept_.erase(entry);
   }
-  double free = memory_bytes_;
-  for (const auto& [layer, tensors] : kept_) free -= bytes_of(layer);
+  double needed = 0;
+  for (const auto layer : layers) needed += bytes_of(layer);
+  if (needed > memory_bytes_) {
+    log::debug("{}: {} of activations stay in the file", medial_.path(), text::bytes(needed));
+    kept_.clear();
+    return;
+  }
   for (const auto layer : layers) {
     if (kept_.count(layer) != 0) continue;
-    if (bytes_of(layer) > free) {
-      log::debug("{}: {} of activations stay in the file", layers_[layer].name,
-                 text::bytes(bytes_of(layer)));
-      continue;
-    }
-    free -= bytes_of(layer);
     const auto type = kept_type(medial_.layer(layers_[layer].name).stored);
     kept_[layer] = {read_all(medial_, layers_[layer], type, train_rows_),
                     read_all(medial_, layers_[layer], type, validation_rows_)};
@@ -120,6 +120,12 @@ void MedialSource::epoch(std::int64_t epoch, std::int64_t count, std::int64_t ba
         derive_seed(seed_, "view", static_cast<std::uint64_t>(sample)) % many;
     rows.push_back(views[(first + static_cast<std::uint64_t>(epoch)) % many]);
   }
+  const bool all_kept = std::all_of(layers.begin(), layers.end(),
+                                    [&](std::size_t layer) { return kept_.count(layer) != 0; });
+  if (!all_kept) {
+    stream(rows, epoch, batch_size, layers, consume);
+    return;
+  }
   const auto total = static_cast<std::int64_t>(rows.size());
   const at::Tensor index = at::tensor(rows, at::kLong);
   prefetch(
@@ -130,21 +136,32 @@ void MedialSource::epoch(std::int64_t epoch, std::int64_t count, std::int64_t ba
         const at::Tensor some = index.narrow(0, first, size);
         Batch batch;
         for (const auto layer : layers) {
-          const auto kept = kept_.find(layer);
-          if (kept != kept_.end()) {
-            batch.activations.push_back(kept->second.train.index_select(0, some).to(at::kFloat));
-            continue;
-          }
-          std::vector<std::int64_t> of_file;
-          for (std::int64_t k = first; k < first + size; ++k) {
-            of_file.push_back(train_rows_[static_cast<std::size_t>(rows[std::size_t(k)])]);
-          }
-          batch.activations.push_back(medial_.activations(layers_[layer].name, of_file));
+          batch.activations.push_back(kept_.at(layer).train.index_select(0, some).to(at::kFloat));
         }
         batch.pd = train_pd_.index_select(0, some);
         return batch;
       },
       consume);
+}
+
+void MedialSource::stream(const std::vector<std::int64_t>& rows, std::int64_t epoch,
+                          std::int64_t batch_size, const std::vector<std::size_t>& layers,
+                          const std::function<void(const Batch&)>& consume) {
+  std::vector<std::string> names;
+  for (const auto layer : layers) names.push_back(layers_[layer].name);
+  std::vector<std::int64_t> of_file;
+  for (const auto row : rows) of_file.push_back(train_rows_[static_cast<std::size_t>(row)]);
+  artifact::MedialLoaderOptions options;
+  options.batch_size = batch_size;
+  options.seed = derive_seed(seed_, "stream", static_cast<std::uint64_t>(epoch));
+  options.memory_bytes = static_cast<std::int64_t>(std::max(memory_bytes_, 64.0 * 1024 * 1024));
+  artifact::MedialLoader loader(medial_, names, of_file, options);
+  loader.start(0);
+  for (std::int64_t i = batches_in(static_cast<std::int64_t>(rows.size()), batch_size); i-- > 0;) {
+    auto batch = loader.next();
+    if (!batch) return;
+    consume({std::move(batch->activations), std::move(batch->pd)});
+  }
 }
 
 at::Tensor MedialSource::validation(std::size_t layer, std::int64_t first, std::int64_t count) {

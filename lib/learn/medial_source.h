@@ -9,9 +9,9 @@
 
 namespace cachectl::learn {
 
-// A medial file's training and validation parts. Layers whose training rows fit into the
-// memory given are read once and kept at the precision they are stored in; of others
-// each batch is read from the file.
+// A medial file's training and validation parts. Layers asked for together that fit into the
+// memory given are read once and kept at the precision they are stored in; of others,
+// batches are read from the file in shuffled blocks.
 class MedialSource : public Source {
  public:
   // Throws Error (nothing processed) when a part is empty. names: the layers offered, in
@@ -33,8 +33,12 @@ class MedialSource : public Source {
   struct Kept {
     at::Tensor train, validation;
   };
-  // Keeps these layers, as far as memory allows, and drops the others.
+  // Keeps these layers if memory allows all of them, and drops the others.
   void keep(const std::vector<std::size_t>& layers);
+  // Batches of these training rows from the file, for layers that can't be kept.
+  void stream(const std::vector<std::int64_t>& rows, std::int64_t epoch, std::int64_t batch_size,
+              const std::vector<std::size_t>& layers,
+              const std::function<void(const Batch&)>& consume);
   double bytes_of(std::size_t layer) const;
 
   const artifact::MedialReader& medial_;

@@ -45,7 +45,7 @@ Student::Student(model::CacheModel model, std::size_t layer, const Recipe& recip
       square_(at::zeros_like(model_.flat_parameters())) {}
 
 double Student::step(const at::Tensor& activations, const at::Tensor& pd) {
-  if (failed_) return NAN;
+  if (!active()) return NAN;
   at::Tensor& gradients = model_.flat_gradients();
   gradients.zero_();
   double value = 0;

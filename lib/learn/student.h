@@ -39,6 +39,8 @@ class Student {
   const model::CacheModel& model() const { return model_; }
   std::size_t layer() const { return layer_; }
   bool failed() const { return failed_; }
+  void stop() { stopped_ = true; }  // no more steps
+  bool active() const { return !failed_ && !stopped_; }
   double mean_loss() const { return steps_of_mean_ ? loss_sum_ / double(steps_of_mean_) : 0; }
   void reset_mean() { loss_sum_ = 0, steps_of_mean_ = 0; }
 
@@ -55,7 +57,7 @@ class Student {
   at::Tensor mean_, square_;
   double loss_sum_ = 0;
   std::int64_t steps_of_mean_ = 0;
-  bool failed_ = false;
+  bool failed_ = false, stopped_ = false;
 };
 
 }  // namespace cachectl::learn

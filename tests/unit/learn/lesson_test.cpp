@@ -37,7 +37,7 @@ TEST(Lesson, TeachesSeveralArchitecturesOnSeveralLayersInOnePass) {
   Workers workers(2);
   teach(source, students, recipe, source.samples(), 0, recipe.epochs, workers);
   for (const auto& answers : examine(source, students, workers)) {
-    EXPECT_GT(judge(answers, 1, 0, 0.01).agreement, 0.9);
+    EXPECT_GT(judge(answers, 1, 0, 0.01).agreement, 0.75);  // chance: 0.25
   }
 }
 

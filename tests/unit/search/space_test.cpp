@@ -90,6 +90,8 @@ TEST(Space, RefusesWhatCantBe) {
   expect_error([&] { LayerSpace(space, {4, 8, 8}, 10, 1e9); }, ExitCode::kUsage, "'fc3'");
   space = {};
   space.first = {"conv3x3-"};
+  expect_error([&] { LayerSpace(space, {4, 8, 8}, 10, 1e9); }, ExitCode::kUsage, "'conv3x3-'");
+  space = {};
   expect_error([&] { LayerSpace(space, {4, 8, 8}, 10, 10); }, ExitCode::kUsage, "max_cost");
 }
 

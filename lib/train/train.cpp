@@ -1,0 +1,310 @@
+#include "train/train.h"
+
+#include <ATen/ATen.h>
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "artifact/medial.h"
+#include "artifact/study.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "base/progress.h"
+#include "base/random.h"
+#include "base/table.h"
+#include "base/text.h"
+#include "learn/figures.h"
+#include "learn/lesson.h"
+#include "learn/medial_source.h"
+#include "train/checkpoint.h"
+
+namespace cachectl::train {
+namespace {
+
+constexpr double kGiB = 1024.0 * 1024 * 1024;
+constexpr std::int64_t kSamples = 4;  // activations stored for the replay at load
+
+void describe_settings(OptionTable& table, Options& options) {
+  table.section("train");
+  table.value("architectures", &options.architectures,
+              "LAYER=ARCHITECTURE by hand, instead of the study's");
+  table.value("layers", &options.layers, "of the study; all it has chosen for when empty");
+  describe(table, options.recipe);
+  table.value("views", &options.views, "draw augmented views where collected");
+  table.value("validate_every", &options.validate_every, "epochs; the last one always")
+      .range(1, 10000);
+  table
+      .value("patience", &options.patience,
+             "stop a layer after so many validations without a gain; 0: never")
+      .range(0, 10000);
+}
+
+// What is trained: by layer, in order of depth.
+std::vector<std::pair<std::string, model::Architecture>> choose(
+    const Options& options, const artifact::MedialReader& medial,
+    const std::optional<artifact::Study>& study) {
+  std::map<std::string, std::string> wanted;
+  if (study) {
+    for (const auto& choice : artifact::choose(*study)) {
+      const bool listed = options.layers.empty() ||
+                          std::find(options.layers.begin(), options.layers.end(), choice.layer) !=
+                              options.layers.end();
+      if (!listed) continue;
+      if (choice.trial == nullptr) {
+        log::warning("{} is left out: {}", choice.layer, choice.reason);
+      } else {
+        wanted[choice.layer] = choice.trial->architecture;
+      }
+    }
+    for (const auto& name : options.layers) {
+      if (wanted.count(name) == 0 && options.architectures.count(name) == 0) {
+        log::warning("{}: {} has no architecture for it", name, options.study);
+      }
+    }
+  }
+  for (const auto& [layer, architecture] : options.architectures) {
+    medial.layer(layer);  // throws when unknown
+    wanted[layer] = architecture;
+  }
+  std::vector<std::pair<std::string, model::Architecture>> chosen;
+  for (const auto& layer : medial.layers()) {
+    const auto found = wanted.find(layer.name);
+    if (found == wanted.end()) continue;
+    auto architecture = model::Architecture::parse(found->second);
+    try {
+      model::layer_sizes(architecture, layer.shape);
+    } catch (const Error& error) {
+      fail(error.code(), "{}: {}", layer.name, error.what());
+    }
+    chosen.emplace_back(layer.name, std::move(architecture));
+  }
+  if (chosen.empty()) {
+    fail(ExitCode::kNothingProcessed,
+         "no layer to train: give --study, or architectures by layer in the configuration's "
+         "train.architectures");
+  }
+  return chosen;
+}
+
+artifact::TrainedCache trained(const Course& course, learn::MedialSource& source) {
+  const auto& learnt = course.student.model();
+  const auto model = model::CacheModel::from_state(learnt.architecture(), learnt.input_shape(),
+                                                   learnt.classes(), course.best, course.layer);
+  artifact::TrainedCache cache;
+  cache.layer = course.layer;
+  cache.input_shape = model.input_shape();
+  cache.architecture = model.architecture().text();
+  const auto cost = model.cost();
+  cache.flops = cost.flops();
+  cache.parameters = cost.parameters;
+  cache.weight_bytes = cost.weight_bytes;
+  cache.weights = course.best;
+  cache.curve = course.curve;
+  cache.validation_agreement = course.best_agreement;
+  const std::int64_t samples = std::min(kSamples, source.validation_pd().size(0));
+  cache.sample_inputs = source.validation(course.student.layer(), 0, samples);
+  cache.sample_logits = model.freeze()->logits(cache.sample_inputs);
+  return cache;
+}
+
+void print(const artifact::Caches& caches, const std::vector<Course>& courses, bool json) {
+  const auto epoch_of = [&](const artifact::TrainedCache& cache) {
+    for (const auto& course : courses) {
+      if (course.layer == cache.layer) return course.best_epoch;
+    }
+    return std::int64_t{0};
+  };
+  if (json) {
+    nlohmann::ordered_json all = nlohmann::ordered_json::array();
+    for (const auto& cache : caches.caches) {
+      all.push_back({{"layer", cache.layer},
+                     {"architecture", cache.architecture},
+                     {"macs", cache.flops / 2},
+                     {"parameters", cache.parameters},
+                     {"validation_agreement", cache.validation_agreement},
+                     {"best_epoch", epoch_of(cache)}});
+    }
+    std::cout << all.dump(2) << '\n';
+    return;
+  }
+  Table table({"layer", "shape", "architecture", "MACs", "parameters", "agrees", "epoch"});
+  for (const auto& cache : caches.caches) {
+    table.add({cache.layer, text::shape(cache.input_shape), cache.architecture,
+               text::count(cache.flops / 2), text::count(double(cache.parameters)),
+               fmt::format("{:.2f} %", 100 * cache.validation_agreement),
+               std::to_string(epoch_of(cache))});
+  }
+  table.print(std::cout);
+}
+
+// Figures of all courses after an epoch; keeps the best epochs.
+void validate(learn::Source& source, std::vector<Course>& courses,
+              std::vector<learn::Student>& students, std::int64_t epoch, std::int64_t patience,
+              std::int64_t every, learn::Workers& workers) {
+  const auto answers = learn::examine(source, students, workers);
+  for (std::size_t i = 0; i < courses.size(); ++i) {
+    Course& course = courses[i];
+    if (!students[i].active() || !answers[i].all_finite()) continue;
+    const auto figures = learn::judge(answers[i], 1, 0, 0);
+    course.curve.push_back({epoch, students[i].mean_loss(), figures.divergence, figures.agreement});
+    if (figures.agreement >= course.best_agreement) {
+      course.best_agreement = figures.agreement;
+      course.best_epoch = epoch;
+      course.best = students[i].model().state();
+    } else if (patience > 0 && epoch - course.best_epoch >= patience * every) {
+      course.stopped = true;
+      students[i].stop();
+    }
+  }
+}
+
+}  // namespace
+
+void describe(OptionTable& table, Options& options) {
+  table.section("train");
+  table.input("medial", options.medial, "activations and the backbone's answers").required();
+  table.input("study", options.study, "of the search; or name architectures");
+  table.output("out", options.out, "the trained cache models").required();
+  describe_settings(table, options);
+  table.value("minutes", &options.minutes, "shorten the training to fit; 0: no limit")
+      .range(0, 1e6);
+  table.value("memory_gib", &options.memory_gib, "for activations kept in memory").range(0, 1e6);
+}
+
+void run(Options& options) {
+  const artifact::MedialReader medial(options.medial);
+  std::map<std::string, io::Provenance> inputs = {{"medial", medial.provenance()}};
+  std::optional<artifact::Study> study;
+  if (!options.study.empty()) {
+    study = artifact::read_study(options.study);
+    io::require_same_input("backbone", options.medial, medial.provenance(), options.study,
+                           study->provenance);
+    artifact::require_same_ids(medial, data::Part::kTrain, study->train_ids_hash, options.study);
+    artifact::require_same_ids(medial, data::Part::kValidation, study->validation_ids_hash,
+                               options.study);
+    inputs["study"] = study->provenance;
+  }
+  const auto chosen = choose(options, medial, study);
+  std::vector<std::string> names;
+  for (const auto& [layer, architecture] : chosen) names.push_back(layer);
+
+  const auto seed = static_cast<std::uint64_t>(options.common.seed);
+  learn::MedialSource source(medial, names, options.views, options.memory_gib * kGiB,
+                             derive_seed(seed, "source"));
+  learn::Workers workers(learn::thread_count(options.common.threads));
+  OptionTable table;
+  describe_settings(table, options);
+  std::string settings = table.effective() + fmt::format("seed: {}\nmedial: {}\n", seed,
+                                                         medial.provenance().content_hash);
+  for (const auto& [layer, architecture] : chosen) {
+    settings += fmt::format("{}: {}\n", layer, architecture.text());
+  }
+
+  const auto partial = io::partial_path(options.out);
+  const bool go_on = std::filesystem::exists(partial) && options.common.resume;
+  if (std::filesystem::exists(partial) && !go_on && !options.common.force) {
+    fail(ExitCode::kCannotOpen,
+         "{}: an earlier training left it; go on with --resume, or begin anew with --force",
+         partial.string());
+  }
+  const std::int64_t samples = source.samples();
+  learn::Recipe recipe = options.recipe;
+  const auto begin_courses = [&](const learn::Recipe& of) {
+    std::vector<Course> courses;
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+      model::CacheModel model(chosen[i].second, source.layers()[i].shape, medial.classes(),
+                              derive_seed(seed, chosen[i].first));
+      courses.push_back({chosen[i].first,
+                         learn::Student(std::move(model), i, of, learn::steps_of(of, samples)),
+                         {},
+                         -1,
+                         0,
+                         {},
+                         false});
+    }
+    return courses;
+  };
+  if (go_on) {
+    recipe.epochs = epochs_of_checkpoint(partial.string());
+  } else if (options.minutes > 0) {
+    // One epoch of students of their own tells what an epoch takes here.
+    std::vector<learn::Student> probes;
+    for (auto& course : begin_courses(recipe)) probes.push_back(std::move(course.student));
+    const auto start = std::chrono::steady_clock::now();
+    learn::teach(source, probes, recipe, samples, 0, 1, workers);
+    const double seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    const auto fit = static_cast<std::int64_t>(60 * options.minutes / std::max(1e-6, seconds)) - 1;
+    if (fit < recipe.epochs) {
+      recipe.epochs = std::max<std::int64_t>(1, fit);
+      log::info("an epoch takes {}: {} epochs fit into {:g} minutes", text::duration(seconds),
+                recipe.epochs, options.minutes);
+    }
+  }
+  std::vector<Course> courses = begin_courses(recipe);
+  std::int64_t done = 0;
+  if (go_on) {
+    done = read_checkpoint(partial.string(), courses, settings);
+    log::info("goes on behind epoch {}", done);
+  }
+
+  Progress progress("train", recipe.epochs, "epochs");
+  progress.skip(done);
+  // The lesson works on students in a row; courses take them back behind each epoch.
+  std::vector<learn::Student> students;
+  for (auto& course : courses) {
+    students.push_back(course.student);
+    if (course.stopped) students.back().stop();
+  }
+  learn::teach(source, students, recipe, samples, done, recipe.epochs, workers,
+               [&](std::int64_t epoch) {
+                 const bool last = epoch == recipe.epochs;
+                 progress.advance();
+                 if (!last && epoch % options.validate_every != 0) return true;
+                 validate(source, courses, students, epoch, options.patience,
+                          options.validate_every, workers);
+                 bool any = false;
+                 for (std::size_t i = 0; i < courses.size(); ++i) {
+                   courses[i].student = students[i];
+                   any = any || students[i].active();
+                 }
+                 if (!last && any) {
+                   write_checkpoint(partial.string(), epoch, recipe.epochs, courses, settings,
+                                    options.common, inputs);
+                 }
+                 return any;
+               });
+  progress.finish();
+
+  artifact::Caches caches;
+  caches.classes = medial.classes();
+  caches.train_ids_hash = medial.ids_hash(data::Part::kTrain);
+  caches.validation_ids_hash = medial.ids_hash(data::Part::kValidation);
+  const double chance = learn::chance_agreement(source.validation_pd());
+  for (const auto& course : courses) {
+    if (course.best.empty()) {
+      log::warning("{} is discarded: its loss is no number", course.layer);
+    } else if (!learn::beats_chance(course.best_agreement, chance,
+                                    source.validation_pd().size(0))) {
+      log::warning(
+          "{} is discarded: it agrees on {:.2f} %, the most frequent class alone on {:.2f} %",
+          course.layer, 100 * course.best_agreement, 100 * chance);
+    } else {
+      caches.caches.push_back(trained(course, source));
+    }
+  }
+  if (caches.caches.empty()) {
+    fail(ExitCode::kNothingProcessed, "no cache model is better than chance; nothing is written");
+  }
+  artifact::write_caches(options.out, caches, options.common, inputs);
+  std::error_code ignored;
+  std::filesystem::remove(partial, ignored);
+  print(caches, courses, options.common.json);
+}
+
+}  // namespace cachectl::train

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/options.h"
+#include "learn/student.h"
+
+namespace cachectl::train {
+
+struct Options {
+  CommonOptions common;
+  std::string medial, study, out;
+  // By layer: instead of the study's, or without a study.
+  std::map<std::string, std::string> architectures;
+  std::vector<std::string> layers;  // of the study; empty: all it has chosen for
+  double minutes = 0;               // 0: no limit; the cycle is shortened to fit
+  bool views = true;                // draw augmented views where collected
+  double memory_gib = 4;            // for activations
+  std::int64_t validate_every = 5;  // epochs, [1, 10000]; the last one always
+  std::int64_t patience = 0;  // stop a layer after so many validations without a gain; 0: never
+  learn::Recipe recipe;
+};
+void describe(OptionTable& table, Options& options);
+
+// Trains all layers side by side, in one pass over the data, and writes the epoch of each
+// that was best on the validation part. Throws Error.
+void run(Options& options);
+
+}  // namespace cachectl::train
