@@ -17,6 +17,7 @@
 #include "model/cuts.h"
 #include "model/program.h"
 #include "model/scopes.h"
+#include "model/settle.h"
 
 namespace cachectl::model {
 namespace jit = torch::jit;
@@ -214,9 +215,20 @@ void Backbone::State::detect_output(const at::Tensor& output) {
 }
 
 void Backbone::State::find_candidates(const Tensors& example) {
-  std::vector<Observation> seen;
-  for (const std::int64_t rows : {2, 3, 5}) {
-    seen.push_back(observe(*dependencies, with_rows(example, rows)));
+  const auto look = [&] {
+    std::vector<Observation> seen;
+    for (const std::int64_t rows : {2, 3, 5}) {
+      seen.push_back(observe(*dependencies, with_rows(example, rows)));
+    }
+    return seen;
+  };
+  std::vector<Observation> seen = look();
+  constexpr int kMostRounds = 6;  // each opens one more level of nested branches
+  for (int round = 0; round < kMostRounds && has_control_flow(dependencies->graph()); ++round) {
+    const bool opened = settle(dependencies->graph(), seen);
+    dependencies = std::make_unique<Dependencies>(dependencies->graph());
+    seen = look();
+    if (!opened) break;
   }
   const Observation& one = seen[0];
   cuts = find_cuts(*dependencies, seen);

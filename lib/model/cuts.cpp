@@ -26,35 +26,22 @@ bool is_tensor(const jit::Value* value) {
 }
 
 bool asks_for_shape(const jit::Node* node) {
-  static const std::set<std::string> kinds = {
-      "aten::size",  "aten::dim",    "aten::numel", "aten::sym_size", "aten::is_floating_point",
-      "prim::dtype", "prim::device", "prim::layout"};
+  static const std::set<std::string> kinds = {"aten::size",
+                                              "aten::dim",
+                                              "aten::numel",
+                                              "aten::sym_size",
+                                              "aten::is_floating_point",
+                                              "prim::dtype",
+                                              "prim::device",
+                                              "prim::layout",
+                                              "prim::is_cuda",
+                                              "prim::requires_grad",
+                                              "prim::is_nested",
+                                              "aten::__is__",
+                                              "aten::__isnot__",
+                                              "aten::is_complex"};
   return kinds.count(node->kind().toQualString()) != 0;
 }
-
-// Whether a value follows from shapes, and from nothing in the data.
-class ShapeOnly {
- public:
-  explicit ShapeOnly(const Dependencies& dependencies) : dependencies_(dependencies) {}
-  bool operator()(const jit::Value* value) {
-    if (is_constant(value)) return true;
-    const std::int64_t node = dependencies_.producer(value);
-    if (node < 0) return false;
-    const auto found = known_.find(node);
-    if (found != known_.end()) return found->second;
-    const jit::Node* producer = dependencies_.nodes()[static_cast<std::size_t>(node)];
-    bool result = producer->blocks().empty();
-    if (result && !asks_for_shape(producer)) {
-      for (const jit::Value* input : producer->inputs()) result = result && (*this)(input);
-    }
-    known_[node] = result;
-    return result;
-  }
-
- private:
-  const Dependencies& dependencies_;
-  std::map<std::int64_t, bool> known_;
-};
 
 // What a size is made of: a constant, or a multiple of the number of rows.
 bool explain(const std::vector<std::int64_t>& numbers, const std::vector<Observation>& seen,
@@ -83,6 +70,8 @@ bool rebuild(jit::Value* value, const std::vector<Observation>& seen, ShapeOnly&
     entries.push_back(&entry->second);
     if (entries.back()->numbers.size() != entries[0]->numbers.size()) return false;
   }
+  // A bool has no arithmetic to rebuild it from rows.
+  if (value->type()->kind() == c10::TypeKind::BoolType) return false;
   rebuilt.value = value;
   rebuilt.parts.resize(entries[0]->numbers.size());
   for (std::size_t k = 0; k < rebuilt.parts.size(); ++k) {
@@ -113,6 +102,21 @@ bool keeps_order(const GraphPtr& graph) {
 }
 
 }  // namespace
+
+bool ShapeOnly::operator()(const jit::Value* value) {
+  if (is_constant(value)) return true;
+  const std::int64_t node = dependencies_.producer(value);
+  if (node < 0) return false;
+  const auto found = known_.find(node);
+  if (found != known_.end()) return found->second;
+  const jit::Node* producer = dependencies_.nodes()[static_cast<std::size_t>(node)];
+  bool result = producer->blocks().empty();
+  if (result && !asks_for_shape(producer)) {
+    for (const jit::Value* input : producer->inputs()) result = result && (*this)(input);
+  }
+  known_[node] = result;
+  return result;
+}
 
 Dependencies::Dependencies(const GraphPtr& graph) : graph_(graph) {
   for (jit::Node* node : graph->nodes()) {
@@ -187,6 +191,9 @@ Observation observe(const Dependencies& dependencies, const Tensors& inputs) {
         entry.is_tensor = true;
         entry.numbers = tensor.sizes().vec();
       }
+    } else if (value.isBool()) {
+      entry.is_number = true;
+      entry.numbers = {value.toBool() ? 1 : 0};
     } else if (value.isInt()) {
       entry.is_number = true;
       entry.numbers = {value.toInt()};

@@ -50,6 +50,17 @@ class Dependencies {
   std::vector<std::vector<bool>> behind_;
 };
 
+// Whether a value follows from shapes and types, and from nothing in the data.
+class ShapeOnly {
+ public:
+  explicit ShapeOnly(const Dependencies& dependencies) : dependencies_(dependencies) {}
+  bool operator()(const torch::jit::Value* value);
+
+ private:
+  const Dependencies& dependencies_;
+  std::map<std::int64_t, bool> known_;  // by node
+};
+
 // What every top-level value was in a run: tensors by their sizes, ints and int lists by
 // their values.
 struct Observation {
@@ -58,7 +69,7 @@ struct Observation {
     bool is_tensor = false;
     at::ScalarType dtype = at::kFloat;
     std::vector<std::int64_t> numbers;  // sizes of a tensor, or the int(s)
-    bool is_number = false;             // numbers hold an int, an int[] or an integer scalar tensor
+    bool is_number = false;  // numbers hold an int, a bool, an int[] or an integer scalar tensor
   };
   std::map<const torch::jit::Value*, Entry> entries;
 };

@@ -45,9 +45,21 @@ struct Step {
   }
 };
 
+// Lists that grow are no matter: they pass between the steps by reference, in order.
+bool writes_to_tensor(const jit::Node& node) {
+  if (!node.maybeSchema() || !node.schema().is_mutable()) return false;
+  for (const c10::Argument& argument : node.schema().arguments()) {
+    if (argument.alias_info() && argument.alias_info()->isWrite() &&
+        argument.type()->kind() == c10::TypeKind::TensorType) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool writes_in_place(const jit::Block& block) {
   for (const jit::Node* node : block.nodes()) {
-    if (node->maybeSchema() && node->schema().is_mutable()) return true;
+    if (writes_to_tensor(*node)) return true;
     for (const jit::Block* inner : node->blocks()) {
       if (writes_in_place(*inner)) return true;
     }

@@ -8,6 +8,15 @@
 
 namespace cachectl::model {
 
+at::Tensor select_rows(const at::Tensor& tensor, const at::Tensor& index) {
+  const at::Tensor rows = index.to(tensor.device());
+  if (tensor.dim() == 4 && !tensor.is_contiguous() &&
+      tensor.is_contiguous(at::MemoryFormat::ChannelsLast)) {
+    return tensor.permute({0, 2, 3, 1}).index_select(0, rows).permute({0, 3, 1, 2});
+  }
+  return tensor.index_select(0, rows);
+}
+
 Tensors ChainInputs::prepare(const Tensors& inputs) const {
   if (inputs.size() != shapes.size()) {
     fail(ExitCode::kIncompatible, "{}: was loaded with {} inputs, but is given {}", path,

@@ -13,6 +13,10 @@ namespace cachectl::model {
 // alive at a boundary between segments.
 using Tensors = std::vector<at::Tensor>;
 
+// Rows of a tensor, kept in its memory format: index_select by itself would bring a
+// channels-last activation into another layout, and the next segment back. index: int64 [K].
+at::Tensor select_rows(const at::Tensor& tensor, const at::Tensor& index);
+
 // A backbone in consecutive segments. Copies share the prepared segments. run() may
 // be called from several threads at once; it never changes a tensor it is
 // given, takes any batch size, and runs without gradients.
@@ -25,8 +29,8 @@ class SegmentChain {
   // or any rows of it (the same ones of each tensor). Returns what is alive
   // behind the segment: for all but the last, the candidate's activation first,
   // then what else the rest needs; for the last, one tensor [B, C], float32, raw.
-  // An activation is dense, in any memory format: use its strides or
-  // index_select; it stays as it is until its holder drops it.
+  // An activation is dense, in any memory format (channels last, mostly): contiguous() before
+  // its bytes are read in order. It stays as it is until its holder drops it.
   Tensors run(std::size_t segment, const Tensors& live) const;
   at::Tensor run(const Tensors& inputs) const;  // all segments
 

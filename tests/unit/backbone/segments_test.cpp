@@ -108,6 +108,14 @@ TEST(Segments, GoOnWithAnyRowsOfAnActivation) {
   EXPECT_LT(difference(live[0], expected.index_select(0, ids)), 1e-5);
 }
 
+TEST(Segments, RowsKeepTheLayout) {
+  const at::Tensor x = images(6), index = at::tensor({5, 0, 3}, at::kLong);
+  const at::Tensor last = x.contiguous(at::MemoryFormat::ChannelsLast);
+  EXPECT_TRUE(at::equal(select_rows(last, index), x.index_select(0, index)));
+  EXPECT_TRUE(select_rows(last, index).is_contiguous(at::MemoryFormat::ChannelsLast));
+  EXPECT_TRUE(select_rows(x, index).is_contiguous());
+}
+
 TEST(Segments, NeverChangeWhatTheyAreGiven) {
   const auto file = fixtures::with_forward(R"(
 def forward(self, x):
