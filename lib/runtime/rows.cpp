@@ -32,7 +32,7 @@ Rows survivors(const Rows& rows) {
   }
   const at::Tensor index = at::tensor(positions, at::kLong);
   for (const at::Tensor& tensor : rows.live) {
-    kept.live.push_back(tensor.index_select(0, index.to(tensor.device())));
+    kept.live.push_back(model::select_rows(tensor, index));
   }
   return kept;
 }
