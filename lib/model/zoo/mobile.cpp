@@ -6,8 +6,9 @@ namespace cachectl::zoo {
 
 namespace {
 
+// As a clamp: LibTorch 1.13 has no gradient of hardtanh in bfloat16 on the CPU.
 Layer relu6() {
-  return function("ReLU6", "torch.hardtanh(x, 0., 6.)");
+  return function("ReLU6", "torch.clamp(x, 0., 6.)");
 }
 Layer silu() {
   return function("SiLU", "torch.silu(x)");

@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "base/error.h"
+#include "zoo/precision.h"
 #include "zoo/zoo.h"
 
 namespace cachectl::zoo {
@@ -85,6 +86,24 @@ TEST_P(EveryArchitecture, MapsABatchToLogits) {
     const at::Tensor logits =
         module.forward({at::randn({2, 3, spec.input_size, spec.input_size})}).toTensor();
     EXPECT_THAT(logits.sizes(), testing::ElementsAre(2, classes));
+  }
+}
+
+// Each operation must have a gradient in both precisions, on this LibTorch.
+TEST_P(EveryArchitecture, IsTrainedInBothPrecisions) {
+  const Architecture& architecture = find_architecture(GetParam());
+  torch::jit::Module module = build_unfilled(spec_of(GetParam(), 4, architecture.min_input_size));
+  const std::int64_t side = architecture.min_input_size;
+  for (const bool is_mixed : {false, true}) {
+    at::Tensor logits;
+    {
+      const MixedPrecision precision(is_mixed, at::kCPU);
+      logits = module.forward({at::randn({4, 3, side, side})}).toTensor();
+    }
+    at::cross_entropy_loss(logits.to(at::kFloat), at::arange(4)).backward();
+    for (const auto& parameter : module.named_parameters()) {
+      EXPECT_TRUE(parameter.value.grad().defined()) << parameter.name;
+    }
   }
 }
 
