@@ -69,11 +69,18 @@ void assign_all(OptionTable& table, CommonOptions& common, const Flags& flags) {
   if (root != nullptr && common.data_root.empty()) common.data_root = root;
 }
 
-// The place of a file that an option names; "" for other options and for no file.
-std::string place_of(const Option& option, const CommonOptions& common) {
-  if (option.role == OptionRole::kValue) return "";
-  const std::string& path = *std::get<std::string*>(option.target);
-  return option.key.empty() ? path : common.resolve(path);
+// The file that an option names; "" for other options and for no file.
+std::string place_of(const Option& option) {
+  return option.role == OptionRole::kValue ? "" : *std::get<std::string*>(option.target);
+}
+
+// Places that a configuration names start at the data root.
+void resolve_places(OptionTable& table, const CommonOptions& common) {
+  for (auto& option : table.options()) {
+    if (option.role != OptionRole::kInput || option.key.empty()) continue;
+    std::string& path = *std::get<std::string*>(option.target);
+    path = common.resolve(path);
+  }
 }
 
 // Before the work, not after it.
@@ -85,7 +92,7 @@ void require_all(const OptionTable& table, const CommonOptions& common) {
     if (option.is_required && !option.was_set) {
       fail(ExitCode::kUsage, "{} is required; --help tells what it is", name);
     }
-    const std::string place = place_of(option, common);
+    const std::string place = place_of(option);
     if (place.empty()) continue;
     if (option.role == OptionRole::kOutput) io::require_writable(place, common.force);
     std::error_code error;
@@ -95,9 +102,9 @@ void require_all(const OptionTable& table, const CommonOptions& common) {
   }
 }
 
-void list_inputs(const OptionTable& table, const CommonOptions& common) {
+void list_inputs(const OptionTable& table) {
   for (const auto& option : table.options()) {
-    const std::string place = place_of(option, common);
+    const std::string place = place_of(option);
     if (option.role == OptionRole::kInput && !place.empty()) std::cout << place << '\n';
   }
 }
@@ -119,9 +126,10 @@ void run_command(const Tool& tool, const Command& command, int argc, char** argv
   }
   assign_all(table, common, flags);
   log::start(common.tool, log::level_from_name(common.log_level));
-  if (flags.list_inputs) return list_inputs(table, common);
-  require_all(table, common);
   common.effective_config = table.effective();
+  resolve_places(table, common);
+  if (flags.list_inputs) return list_inputs(table);
+  require_all(table, common);
   if (common.threads > 0) at::set_num_threads(static_cast<int>(common.threads));
   command.body();
 }

@@ -235,8 +235,10 @@ std::string OptionTable::effective() const {
 }
 
 std::string CommonOptions::resolve(const std::string& path) const {
-  if (path.empty() || data_root.empty() || std::filesystem::path(path).is_absolute()) return path;
-  return (std::filesystem::path(data_root) / path).string();
+  if (path.empty() || data_root.empty()) return path;
+  const auto below = std::filesystem::path(data_root) / path;  // an absolute path stays itself
+  std::error_code error;
+  return std::filesystem::exists(below, error) ? below.string() : path;
 }
 
 }  // namespace cachectl

@@ -88,7 +88,7 @@ struct CommonOptions {
   bool force = false;   // overwrite an existing output
   bool resume = false;  // go on from a partial file
 
-  // A path of the configuration, taken from data_root when relative.
+  // A path of the configuration: taken from data_root where it is there, else as it is.
   std::string resolve(const std::string& path) const;
 };
 

@@ -224,7 +224,6 @@ artifact::Report evaluate(const Options& options) {
 }
 
 artifact::Report run(Options& options) {
-  options.engine.backbone.path = options.common.resolve(options.engine.backbone.path);
   options.engine.backbone.device = options.common.device;
   if (options.batches.empty()) {
     fail(ExitCode::kUsage, "eval.batches: empty; name at least one batch size");

@@ -101,7 +101,10 @@ std::int64_t bytes_of(const Tensors& tensors) {
 
 void describe(OptionTable& table, BackboneOptions& options) {
   table.section("backbone");
-  table.input("backbone", options.path, "TorchScript file of the backbone").required();
+  table.value("path", &options.path, "TorchScript file of the backbone")
+      .named("--backbone")
+      .names_input()
+      .required();
   table
       .value("output_kind", &options.output_kind,
              "what forward gives; auto: probabilities when rows are >= 0 and sum to 1")

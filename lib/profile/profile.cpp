@@ -233,7 +233,6 @@ artifact::Profile measure(const model::Backbone& backbone, const model::Tensors&
 void run(Options& options) {
   io::require_writable(options.out, options.common.force);
   options.backbone.device = options.common.device;
-  options.backbone.path = options.common.resolve(options.backbone.path);
   const model::Tensors inputs = example_inputs(options);
   const auto backbone = model::Backbone::load(options.backbone, inputs);
   log::info("{}: {} candidates", options.backbone.path, backbone->candidates().size());
