@@ -254,17 +254,18 @@ std::vector<std::int64_t> all_indices(const Dataset& dataset) {
   return indices;
 }
 
-std::vector<std::int64_t> input_shape(const Dataset& dataset, const Transform& transform) {
-  // A bad sample or two at the start say nothing of the shape.
-  const std::int64_t last_try = std::min<std::int64_t>(dataset.size(), 100) - 1;
-  for (std::int64_t i = 0; i < last_try; ++i) {
+std::vector<std::int64_t> input_shape(const Dataset& dataset, const Transform& transform,
+                                      bool skip_bad) {
+  const std::int64_t tries = skip_bad ? std::min<std::int64_t>(dataset.size(), 100) : 1;
+  for (std::int64_t i = 0; i < tries; ++i) {
     try {
       return transform(dataset.read(i)).sizes().vec();
     } catch (const Error& error) {
-      if (!is_bad_sample(error)) throw;
+      if (!skip_bad || !is_bad_sample(error)) throw;
     }
   }
-  return transform(dataset.read(last_try)).sizes().vec();
+  fail(ExitCode::kNothingProcessed, "{}: all of the first {} samples are bad", dataset.name(),
+       tries);
 }
 
 }  // namespace cachectl::data

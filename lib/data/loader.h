@@ -65,7 +65,10 @@ class BatchLoader {
 // Positions 0 .. dataset.size() - 1.
 std::vector<std::int64_t> all_indices(const Dataset& dataset);
 
-// The shape of one input after the transform, without the batch dimension.
-std::vector<std::int64_t> input_shape(const Dataset& dataset, const Transform& transform);
+// The shape of one input after the transform, without the batch dimension: of the first
+// sample, or with skip_bad of the first that can be read (of 100; else
+// Error(kNothingProcessed)).
+std::vector<std::int64_t> input_shape(const Dataset& dataset, const Transform& transform,
+                                      bool skip_bad = false);
 
 }  // namespace cachectl::data

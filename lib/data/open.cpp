@@ -1,3 +1,7 @@
+#include <algorithm>
+#include <array>
+#include <string_view>
+
 #include "base/error.h"
 #include "data/cifar.h"
 #include "data/dataset.h"
@@ -7,6 +11,31 @@
 #include "data/synthetic.h"
 
 namespace cachectl::data {
+namespace {
+
+using Opened = std::unique_ptr<const Dataset>;
+
+template <class Kind>
+Opened open_as(const Options& options, const CommonOptions& common) {
+  return std::make_unique<Kind>(options, common);
+}
+
+Opened open_synthetic(const Options& options, const CommonOptions&) {
+  return std::make_unique<Synthetic>(options);
+}
+
+struct Opener {
+  std::string_view kind;
+  Opened (*open)(const Options&, const CommonOptions&);
+};
+constexpr std::array<Opener, 6> kOpeners = {{{"synthetic", open_synthetic},
+                                             {"cifar10", open_as<Cifar>},
+                                             {"cifar100", open_as<Cifar>},
+                                             {"folder", open_as<ImageFolder>},
+                                             {"hdf5", open_as<Hdf5Tensor>},
+                                             {"npy", open_as<NpyDataset>}}};
+
+}  // namespace
 
 std::unique_ptr<const Dataset> open_dataset(const Options& options, const CommonOptions& common) {
   const std::string& kind = options.kind;
@@ -19,21 +48,13 @@ std::unique_ptr<const Dataset> open_dataset(const Options& options, const Common
   if (kind != "synthetic" && options.path.empty()) {
     fail(ExitCode::kUsage, "data.path: needed for data.kind {}", kind);
   }
-  std::unique_ptr<const Dataset> dataset;
-  if (kind == "synthetic") {
-    dataset = std::make_unique<Synthetic>(options);
-  } else if (kind == "cifar10" || kind == "cifar100") {
-    dataset = std::make_unique<Cifar>(options, common);
-  } else if (kind == "folder") {
-    dataset = std::make_unique<ImageFolder>(options, common);
-  } else if (kind == "hdf5") {
-    dataset = std::make_unique<Hdf5Tensor>(options, common);
-  } else if (kind == "npy") {
-    dataset = std::make_unique<NpyDataset>(options, common);
-  } else {
+  const auto opener = std::find_if(kOpeners.begin(), kOpeners.end(),
+                                   [&](const Opener& one) { return one.kind == kind; });
+  if (opener == kOpeners.end()) {
     fail(ExitCode::kUsage,
          "data.kind: '{}': expected one of synthetic, cifar10, cifar100, folder, hdf5, npy", kind);
   }
+  std::unique_ptr<const Dataset> dataset = opener->open(options, common);
   if (dataset->size() == 0) {
     fail(ExitCode::kNothingProcessed, "{}: holds no sample", dataset->name());
   }

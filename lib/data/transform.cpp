@@ -148,8 +148,13 @@ std::vector<float> per_channel(const std::vector<double>& values, double fallbac
 }
 
 template <class T>
-void normalize(const T* in, float* out, std::int64_t channels, std::int64_t plane,
-               const std::vector<float>& mean, const std::vector<float>& std) {
+at::Tensor normalize(const at::Tensor& sample, const std::vector<float>& mean,
+                     const std::vector<float>& std) {
+  const auto channels = static_cast<std::int64_t>(mean.size());
+  const std::int64_t plane = channels == 0 ? 0 : sample.numel() / channels;
+  at::Tensor result = at::empty(sample.sizes(), at::kFloat);
+  const T* in = sample.data_ptr<T>();
+  float* out = result.data_ptr<float>();
   for (std::int64_t c = 0; c < channels; ++c) {
     const float center = mean[static_cast<std::size_t>(c)],
                 spread = std[static_cast<std::size_t>(c)];
@@ -159,6 +164,7 @@ void normalize(const T* in, float* out, std::int64_t channels, std::int64_t plan
       *out = (value - center) / spread;
     }
   }
+  return result;
 }
 
 }  // namespace
@@ -249,16 +255,8 @@ at::Tensor Transform::operator()(const at::Tensor& raw) const {
   const std::int64_t channels = sample.dim() > 0 ? sample.size(0) : 1;
   const auto mean = per_channel(mean_, 0, channels, "mean"),
              std = per_channel(std_, 1, channels, "std");
-  if (sample.scalar_type() != at::kByte) sample = sample.to(at::kFloat);
-  at::Tensor result = at::empty(sample.sizes(), at::kFloat);
-  const std::int64_t plane = channels == 0 ? 0 : sample.numel() / channels;
-  float* out = result.data_ptr<float>();
-  if (sample.scalar_type() == at::kByte) {
-    normalize(sample.data_ptr<std::uint8_t>(), out, channels, plane, mean, std);
-  } else {
-    normalize(sample.data_ptr<float>(), out, channels, plane, mean, std);
-  }
-  return result;
+  return sample.scalar_type() == at::kByte ? normalize<std::uint8_t>(sample, mean, std)
+                                           : normalize<float>(sample.to(at::kFloat), mean, std);
 }
 
 std::string Transform::text() const {

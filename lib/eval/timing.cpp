@@ -53,7 +53,8 @@ void time_cached(const runtime::Engine& engine, std::size_t plan, const at::Tens
 
 InputPool::InputPool(const TestPart& part, const Options& options) {
   std::int64_t bytes = sizeof(float);
-  for (const std::int64_t size : data::input_shape(*part.dataset, part.transform)) bytes *= size;
+  const auto shape = data::input_shape(*part.dataset, part.transform, options.data.skip_bad);
+  for (const std::int64_t size : shape) bytes *= size;
   std::int64_t wanted = std::max<std::int64_t>(1, kPoolBytes / bytes);
   wanted = std::max(wanted, *std::max_element(options.batches.begin(), options.batches.end()));
   std::vector<std::int64_t> order = part.indices;

@@ -148,27 +148,29 @@ Labels of_npy(const data::Options& options, const CommonOptions& common) {
   return of_numbers(numbers, data::open_dataset(options, common)->size(), options, file.path());
 }
 
+template <class T>
+std::vector<std::int64_t> rows_as(const io::Dataset& object) {
+  std::vector<T> values(static_cast<std::size_t>(object.rows()));
+  if (!values.empty()) object.read_rows(0, object.rows(), values.data());
+  return {values.begin(), values.end()};
+}
+
+std::vector<std::int64_t> whole_numbers(const io::Dataset& object) {
+  if (object.shape().size() == 1 && !object.is_text()) {
+    const io::DType dtype = object.dtype();
+    if (dtype == io::DType::kUInt8) return rows_as<std::uint8_t>(object);
+    if (dtype == io::DType::kInt32) return rows_as<std::int32_t>(object);
+    if (dtype == io::DType::kInt64) return rows_as<std::int64_t>(object);
+  }
+  fail(ExitCode::kIncompatible, "{}: shape {}; expected one uint8, int32 or int64 a sample",
+       object.where(), text::shape(object.shape()));
+}
+
 Labels of_hdf5(const data::Options& options, const CommonOptions& common) {
   require_source(options);
   const io::File file = io::File::open(common.resolve(options.path));
   const io::Dataset object = file.root().dataset(options.labels);
-  const auto rows = object.shape().size() == 1 && !object.is_text() ? object.rows() : -1;
-  std::vector<std::int64_t> numbers(static_cast<std::size_t>(std::max<std::int64_t>(rows, 0)));
-  const auto read_as = [&](auto type) {
-    std::vector<decltype(type)> values(numbers.size());
-    if (!values.empty()) object.read_rows(0, rows, values.data());
-    std::copy(values.begin(), values.end(), numbers.begin());
-  };
-  if (rows >= 0 && object.dtype() == io::DType::kUInt8) {
-    read_as(std::uint8_t{});
-  } else if (rows >= 0 && object.dtype() == io::DType::kInt32) {
-    read_as(std::int32_t{});
-  } else if (rows >= 0 && object.dtype() == io::DType::kInt64) {
-    read_as(std::int64_t{});
-  } else {
-    fail(ExitCode::kIncompatible, "{}: shape {}; expected one uint8, int32 or int64 a sample",
-         object.where(), text::shape(object.shape()));
-  }
+  const std::vector<std::int64_t> numbers = whole_numbers(object);
   return of_numbers(numbers, data::open_dataset(options, common)->size(), options, object.where());
 }
 

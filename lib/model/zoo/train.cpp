@@ -81,7 +81,8 @@ Parts open_parts(const TrainOptions& options) {
 }
 
 Spec spec_of(const TrainOptions& options, const LabelledData& data) {
-  const std::vector<std::int64_t> shape = data::input_shape(*data.samples, data.transform);
+  const std::vector<std::int64_t> shape =
+      data::input_shape(*data.samples, data.transform, data.skip_bad);
   if (shape.size() != 3 || shape[0] != 3 || shape[1] != shape[2]) {
     fail(
         ExitCode::kIncompatible,

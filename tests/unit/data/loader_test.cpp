@@ -163,7 +163,8 @@ TEST(Loader, SkipsAndCountsBadSamples) {
             (std::vector<std::int64_t>{1, 2, 3, 4, 10, 11, 12, 13, 14, 15, 16, 17, 18}));
   EXPECT_EQ(taken.sizes, (std::vector<std::int64_t>{4, 5, 4}));  // no empty batch
   EXPECT_EQ(loader.skipped(), 7);
-  EXPECT_EQ(input_shape(numbers, transform), (std::vector<std::int64_t>{2}));
+  EXPECT_EQ(input_shape(numbers, transform, true), (std::vector<std::int64_t>{2}));
+  EXPECT_EQ(test::failure([&] { input_shape(numbers, transform); }), "4: numbers: sample 0 is bad");
 }
 
 TEST(Loader, SaysSoWhenEverySampleIsBad) {
@@ -174,6 +175,8 @@ TEST(Loader, SaysSoWhenEverySampleIsBad) {
   how.skip_bad = true;
   BatchLoader loader(numbers, transform, all_indices(numbers), how);
   EXPECT_EQ(test::failure([&] { loader.next(); }), "6: numbers: all 4 samples are bad");
+  EXPECT_EQ(test::failure([&] { input_shape(numbers, transform, true); }),
+            "6: numbers: all of the first 4 samples are bad");
 }
 
 TEST(Loader, RefusesSamplesOfDifferentShapes) {
