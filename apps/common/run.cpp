@@ -1,5 +1,6 @@
 #include "common/run.h"
 
+#include <ATen/Context.h>
 #include <ATen/Parallel.h>
 
 #include <cstdlib>
@@ -109,6 +110,22 @@ void list_inputs(const OptionTable& table) {
   }
 }
 
+void require_device(const std::string& name) {
+  const std::string cuda = "cuda";
+  const bool is_cuda = name.compare(0, cuda.size(), cuda) == 0;
+  const std::string number = is_cuda ? name.substr(cuda.size()) : "";
+  const bool is_numbered = number.size() >= 2 && number.size() <= 4 && number[0] == ':' &&
+                           number.find_first_not_of("0123456789", 1) == std::string::npos;
+  if (name != "cpu" && !(is_cuda && (number.empty() || is_numbered))) {
+    fail(ExitCode::kUsage, "--device {}: expected cpu, cuda or cuda:N", name);
+  }
+  const int wanted = is_numbered ? std::stoi(number.substr(1)) : 0;
+  const int present = at::hasCUDA() ? static_cast<int>(at::getNumGPUs()) : 0;
+  if (is_cuda && wanted >= present) {
+    fail(ExitCode::kUsage, "--device {}: this LibTorch sees {} CUDA devices", name, present);
+  }
+}
+
 void run_command(const Tool& tool, const Command& command, int argc, char** argv) {
   CommonOptions& common = *command.common;
   common.tool = "cachectl-" + tool.verb;
@@ -130,6 +147,7 @@ void run_command(const Tool& tool, const Command& command, int argc, char** argv
   resolve_places(table, common);
   if (flags.list_inputs) return list_inputs(table);
   require_all(table, common);
+  require_device(common.device);
   if (common.threads > 0) at::set_num_threads(static_cast<int>(common.threads));
   command.body();
 }

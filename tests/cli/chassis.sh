@@ -67,3 +67,11 @@ if [ -w /dev/full ]; then
   [ "$status" -eq 3 ]
   says err "cannot write"
 fi
+
+# Devices: names that can't be, and ones that are not there.
+for device in foo cuda: cuda:x cuda:99999 gpu cpu:0; do
+  run 2 "$bin/cachectl-inspect" text.h5 --device "$device"
+  says err "--device $device: expected cpu, cuda or cuda:N"
+done
+run 2 "$bin/cachectl-inspect" text.h5 --device cuda:999
+says err "CUDA devices"
