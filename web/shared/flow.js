@@ -24,29 +24,31 @@ export function spread(wished, gap, low, high) {
 // could stand.
 export function drawPlan({ exits, layers, label }) {
   return responsive(h("div", { class: "flow" }), (width) => {
-    const across = 138;
-    const upright = width < Math.max(560, across * exits.length + 20);
-    return upright ? flow({ exits, layers, label, width, upright }) : flow({ exits, layers, label, width, upright });
+    const upright = width < Math.max(560, CARD * exits.length + 20);
+    return flow({ exits, layers, label, width: upright ? Math.min(width, 560) : width, upright });
   });
 }
 
+// The least room that the words on an exit need beside each other.
+const CARD = 118;
+
 function flow({ exits, layers, label, width, upright }) {
   const n = exits.length;
-  const thick = upright ? 64 : 96;
-  const cardGap = upright ? 92 : 138;
+  const thick = upright ? Math.max(64, width * 0.22) : 96;
+  const cardGap = upright ? 92 : Math.min(138, (width - 12) / n);
   const length = upright ? Math.max(340, cardGap * n + 30) : width;
   const start = upright ? 26 : 14;
-  const end = upright ? length - 70 : width - 150;
+  const end = upright ? length - 84 : width - 150;
   const track = upright ? 12 : 30; // where the backbone's line stands
   const stream = upright ? 34 : 58; // the stream's edge along it
-  const cardsAt = upright ? Math.min(width - 150, stream + thick + 76) : stream + thick + 92;
+  const cardsAt = upright ? Math.min(width - 150, stream + thick + 0.2 * width) : stream + thick + 92;
   const height = upright ? length : cardsAt + 96;
   // Along (u) and across (v) the way of the samples -> x, y.
   const at = (u, v) => (upright ? [v, u] : [u, v]);
   const pair = (u, v) => at(u, v).map((value) => value.toFixed(1)).join(" ");
   const u = (depth) => start + depth * (end - start);
 
-  const half = upright ? 40 : 62;
+  const half = upright ? 40 : cardGap / 2 - 6;
   const cards = spread(
     exits.map((exit) => u(exit.depth) + (upright ? 24 : 74)),
     cardGap,
@@ -80,7 +82,7 @@ function flow({ exits, layers, label, width, upright }) {
     const v = stream + thick - (before + exit.share / 2) * thick;
     before += exit.share;
     const color = exitColor(i, n);
-    const bend = Math.max(24, (cardsAt - v) * 0.55);
+    const bend = Math.max(24, Math.min((cardsAt - v) * 0.55, upright ? 64 : Infinity));
     const path =
       `M${pair(u(0), v)} L${pair(u(exit.depth), v)} ` +
       `C${pair(u(exit.depth) + bend, v)} ${pair(cards[i], v + (cardsAt - v) * 0.35)} ${pair(cards[i], cardsAt)}`;
