@@ -48,8 +48,8 @@ std::vector<Taps> resize_taps(std::int64_t from, std::int64_t to) {
   std::vector<Taps> all(static_cast<std::size_t>(to));
   for (std::int64_t i = 0; i < to; ++i) {
     const double center = (static_cast<double>(i) + 0.5) * scale;
-    const auto first = std::max<std::int64_t>(0, static_cast<std::int64_t>(center - support + 0.5));
-    const auto last = std::min(from, static_cast<std::int64_t>(center + support + 0.5));
+    const auto first = std::max<std::int64_t>(0, std::llround(center - support));
+    const auto last = std::min<std::int64_t>(from, std::llround(center + support));
     Taps& taps = all[static_cast<std::size_t>(i)];
     taps.first = first;
     std::vector<double> weights;
@@ -268,6 +268,7 @@ std::string Transform::text() const {
   }
   const auto numbers = [](const std::vector<double>& values) {
     std::vector<std::string> words;
+    words.reserve(values.size());
     for (const double value : values) words.push_back(fmt::format("{}", value));
     return text::join(words, " ");
   };
