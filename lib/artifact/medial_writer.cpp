@@ -430,6 +430,7 @@ void MedialWriter::State::finish(io::File& file) {
   write_medial_rows(root, plan.rows);
   root.set("classes", plan.classes);
   root.set("output_kind", plan.output_kind);
+  for (const auto& [name, text] : plan.notes) root.set(name, text);
 }
 
 void MedialWriter::State::remove_all() {

@@ -23,6 +23,7 @@ struct MedialPlan {
   int deflate = 0;                   // 0: not compressed; 1-9: shuffle + deflate
   // Of the file, when compressed: what the space on the disk is compared with.
   std::int64_t expected_bytes = 0;
+  std::map<std::string, std::string> notes;  // further text attributes of the root
   // The settings that the contents follow from, as "name: value" lines: a partial file
   // is gone on with only when they are the same, else the lines that differ are named.
   std::string settings;

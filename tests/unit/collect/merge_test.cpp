@@ -1,0 +1,147 @@
+#include "artifact/medial_merge.h"
+
+#include <ATen/ATen.h>
+#include <gtest/gtest.h>
+
+#include <numeric>
+
+#include "artifact/medial.h"
+#include "small_collection.h"
+#include "support/expect_error.h"
+
+namespace cachectl::collect {
+namespace {
+
+void expect_equal(const artifact::MedialReader& a, const artifact::MedialReader& b) {
+  ASSERT_EQ(a.rows().size(), b.rows().size());
+  EXPECT_EQ(a.rows().ids, b.rows().ids);
+  EXPECT_EQ(a.rows().views, b.rows().views);
+  EXPECT_EQ(a.rows().parts, b.rows().parts);
+  EXPECT_EQ(a.rows().partners, b.rows().partners);
+  EXPECT_EQ(a.blocks(), b.blocks());
+  std::vector<std::int64_t> rows(std::size_t(a.rows().size()));
+  std::iota(rows.begin(), rows.end(), std::int64_t{0});
+  EXPECT_TRUE(a.pd(rows).equal(b.pd(rows)));
+  for (const auto& layer : a.layers()) {
+    EXPECT_TRUE(a.stored(layer.name, rows).equal(b.stored(layer.name, rows))) << layer.name;
+  }
+}
+
+class EveryLayout : public testing::TestWithParam<std::tuple<const char*, int>> {
+ protected:
+  void collect_shards(std::int64_t count) {
+    std::tie(small.options.storage, small.options.deflate) = GetParam();
+    small.options.views = 1;
+    small.options.augment.mixup = 1;
+    for (std::int64_t i = 1; i <= count; ++i) {
+      small.options.shard = fmt::format("{}/{}", i, count);
+      small.record_as(fmt::format("shard{}.h5", i));
+    }
+    small.options.shard = "";
+  }
+  SmallCollection small;
+};
+
+TEST_P(EveryLayout, ShardsMergedEqualOneRun) {
+  collect_shards(3);
+  small.record_as("one.h5");
+  // In any order: their numbers tell.
+  const auto made = artifact::merge_medial(
+      small.path("merged.h5"),
+      {small.path("shard3.h5"), small.path("shard1.h5"), small.path("shard2.h5")},
+      small.options.common);
+  const artifact::MedialReader one(small.path("one.h5")), merged(small.path("merged.h5"));
+  expect_equal(one, merged);
+  // Also through HDF5's own virtual data sets, and with one digest.
+  const io::ArtifactReader a(small.path("one.h5"), "medial"), b(small.path("merged.h5"), "medial");
+  EXPECT_NO_THROW(io::verify_contents(b.root(), made.content_hash));
+  for (const auto& layer : one.layers()) {
+    const auto object = "layers/" + layer.name;
+    EXPECT_EQ(a.root().dataset(object).text("digest"), b.root().dataset(object).text("digest"));
+    EXPECT_TRUE(b.root().dataset(object).is_virtual());
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Merge, EveryLayout,
+                         testing::Values(std::tuple("float16", 0), std::tuple("int8", 0),
+                                         std::tuple("bfloat16", 3)));
+
+TEST(Merge, JoinsWhatWasAppendedAndKeepsGenerationsApart) {
+  SmallCollection small;
+  small.record_as("old.h5");
+  small.options.append = small.path("old.h5");
+  small.options.data.synthetic_seed = 1;
+  small.record_as("new.h5");
+  artifact::merge_medial(small.path("all.h5"), {small.path("old.h5"), small.path("new.h5")},
+                         small.options.common);
+  const artifact::MedialReader all(small.path("all.h5"));
+  EXPECT_EQ(all.rows().size(), 400);
+  EXPECT_EQ(all.rows_of(data::Part::kTrain).size(), 200u);
+  EXPECT_EQ(all.rows_of(data::Part::kTrain, false, 1).size(), 100u);
+  EXPECT_EQ(all.sources().size(), 2u);
+
+  // A third generation beside the merged file, which stands for its parts.
+  small.options.append = small.path("all.h5");
+  small.options.data.synthetic_seed = 2;
+  small.record_as("newer.h5");
+  artifact::merge_medial(small.path("more.h5"), {small.path("all.h5"), small.path("newer.h5")},
+                         small.options.common);
+  const artifact::MedialReader more(small.path("more.h5"));
+  EXPECT_EQ(more.rows().size(), 600);
+  EXPECT_EQ(more.sources().size(), 3u);
+  EXPECT_EQ(more.rows_of(data::Part::kTest, false, 2).size(), 60u);
+}
+
+TEST(Merge, RefusesMissingShardsAndRepeatedSamples) {
+  SmallCollection small;
+  small.options.shard = "1/2";
+  small.record_as("a.h5");
+  small.options.shard = "";
+  small.record_as("b.h5");
+  small.record_as("c.h5");
+  const auto& common = small.options.common;
+  expect_error(
+      [&] {
+        artifact::merge_medial(small.path("m.h5"), {small.path("a.h5"), small.path("b.h5")},
+                               common);
+      },
+      ExitCode::kUsage, "shard 2/2 is missing");
+  expect_error(
+      [&] {
+        artifact::merge_medial(small.path("m.h5"), {small.path("b.h5"), small.path("c.h5")},
+                               common);
+      },
+      ExitCode::kIncompatible, "collect later samples with --append");
+  small.options.storage = "float32";
+  small.options.data.synthetic_seed = 1;
+  small.record_as("d.h5");
+  expect_error(
+      [&] {
+        artifact::merge_medial(small.path("m.h5"), {small.path("b.h5"), small.path("d.h5")},
+                               common);
+      },
+      ExitCode::kIncompatible, "only equal layers can be merged");
+  EXPECT_FALSE(std::filesystem::exists(small.path("m.h5")));
+}
+
+TEST(Merge, SaysWhenASourceIsGoneOrChanged) {
+  SmallCollection small;
+  for (const char* shard : {"1/2", "2/2"}) {
+    small.options.shard = shard;
+    small.record_as(std::string("part") + shard[0] + ".h5");
+  }
+  artifact::merge_medial(small.path("m.h5"), {small.path("part1.h5"), small.path("part2.h5")},
+                         small.options.common);
+  small.options.shard = "2/2";
+  small.options.common.force = true;
+  small.options.common.seed = 5;
+  small.record_as("part2.h5");
+  expect_error([&] { artifact::MedialReader(small.path("m.h5")); }, ExitCode::kIncompatible,
+               "merge anew");
+  std::filesystem::remove(small.path("part2.h5"));
+  expect_error([&] { artifact::MedialReader(small.path("m.h5")); }, ExitCode::kCannotOpen,
+               "which is not there");
+}
+
+}  // namespace
+}  // namespace cachectl::collect
