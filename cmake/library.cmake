@@ -9,7 +9,8 @@ function(cachectl_library name)
   file(MAKE_DIRECTORY ${root})
   file(CREATE_LINK ${CMAKE_CURRENT_SOURCE_DIR} ${root}/${name} SYMBOLIC)
   add_library(cachectl_${name} STATIC ${ARG_SOURCES})
-  target_include_directories(cachectl_${name} PUBLIC ${root})
+  target_include_directories(cachectl_${name} PUBLIC
+    $<BUILD_INTERFACE:${root}> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}/cachectl>)
   target_link_libraries(cachectl_${name} PUBLIC ${ARG_LINKS} PRIVATE ${ARG_PRIVATE_LINKS})
 endfunction()
 
