@@ -1,7 +1,7 @@
 # cachectl-eval: tables, JSON, CSV, report.h5 and the page, from a small plan; and misuse.
 . "$(dirname "$0")/support.sh"
 "${CACHECTL_BUILD:?the build folder}/tests/make_cached_backbone" "$scratch"
-tool="$bin/cachectl-eval --config config.yaml --plan plan.h5 --threads 1"
+tool="$bin/cachectl-eval --config config.yaml --backbone backbone.pt --plan plan.h5 --threads 1"
 
 run 0 $tool --timing=false --batches 4 --out report.h5 --html report.html --csv tables
 says out "agreement with the backbone"
@@ -39,7 +39,7 @@ empty out
 run 5 $tool --timing=false --all-samples
 says err "served to train its cache models"
 run 2 $tool --timing=false --batches 0
-run 2 "$bin/cachectl-eval" --config config.yaml
+run 2 "$bin/cachectl-eval" --config config.yaml --backbone backbone.pt
 says err "--plan"
 
 # A plan for another backbone is refused; both are named.

@@ -92,11 +92,8 @@ class CachedBackbone {
     return file;
   }
 
-  // Three layers of the backbone, by depth.
-  std::vector<std::string> layers() const {
-    const auto& all = backbone_->candidates();
-    return {all[0].name, all[all.size() / 2].name, all[all.size() - 1].name};
-  }
+  // Behind the stem and behind the first two stages.
+  static std::vector<std::string> layers() { return {"relu@1", "layer1", "layer2"}; }
 
  private:
   Scratch scratch_;
