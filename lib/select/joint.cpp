@@ -13,37 +13,50 @@ using decision::Exits;
 
 JointSearch::JointSearch(const decision::Records& records, const std::vector<Curve>& curves,
                          const decision::CostModel& cost, const Limits& limits)
+    : JointSearch(records, curves, cost, limits, counted_losses(records)) {}
+
+JointSearch::JointSearch(const decision::Records& records, const std::vector<Curve>& curves,
+                         const decision::CostModel& cost, const Limits& limits, Losses losses)
     : records_(records),
       curves_(curves),
       cost_(cost),
       limits_(limits),
       samples_(records.samples()),
       candidates_(records.candidates()),
+      losses_(std::move(losses)),
       leaves_(records.samples()) {
   assert(curves.size() == candidates_ && cost.candidates() == candidates_);
   assert(cost.samples() == samples_);
   for (std::size_t d = 0; d < candidates_; ++d) {
     std::vector<std::int32_t> entry(samples_);
-    std::vector<char> wrong(samples_);
     std::size_t k = 0;
     for (std::size_t i = 0; i < samples_; ++i) {
       if (static_cast<std::int32_t>(i) >= curves[d].hits[k]) ++k;
       entry[static_cast<std::size_t>(curves[d].order[i])] = static_cast<std::int32_t>(k);
     }
-    for (std::size_t i = 0; i < samples_; ++i) wrong[i] = records.is_wrong(d, i);
     entry_.push_back(std::move(entry));
-    wrong_.push_back(std::move(wrong));
+    const auto& loss = losses_.of[d];
+    std::vector<std::int64_t> lost;
+    std::int64_t total = 0;
+    std::size_t done = 0;
+    for (const auto hits : curves[d].hits) {
+      for (; done < static_cast<std::size_t>(hits); ++done) {
+        total += loss[static_cast<std::size_t>(curves[d].order[done])];
+      }
+      lost.push_back(total);
+    }
+    lost_.push_back(std::move(lost));
   }
 }
 
-bool JointSearch::Goal::prefers(double cost, std::int64_t differing, double other_cost,
-                                std::int64_t other_differing) const {
+bool JointSearch::Goal::prefers(double cost, std::int64_t lost, double other_cost,
+                                std::int64_t other_lost) const {
   if (price >= 0) {
-    return cost + price * static_cast<double>(differing) <
-           other_cost + price * static_cast<double>(other_differing);
+    return cost + price * static_cast<double>(lost) <
+           other_cost + price * static_cast<double>(other_lost);
   }
-  const std::int64_t excess = std::max<std::int64_t>(differing - allowed, 0);
-  const std::int64_t other_excess = std::max<std::int64_t>(other_differing - allowed, 0);
+  const std::int64_t excess = std::max<std::int64_t>(lost - allowed, 0);
+  const std::int64_t other_excess = std::max<std::int64_t>(other_lost - allowed, 0);
   if (excess != other_excess) return excess < other_excess;
   return cost < other_cost;
 }
@@ -84,7 +97,17 @@ void JointSearch::measure(State& state) const {
   const Exits exits = exits_of(state);
   const auto outcome = decision::run_over(records_, exits);
   state.cost = decision::cost_of(exits, outcome, cost_);
-  state.differing = outcome.differing;
+  state.lost = 0;
+  for (std::size_t i = 0; i < samples_; ++i) {
+    const auto e = static_cast<std::size_t>(outcome.left_at[i]);
+    if (e < exits.size()) state.lost += losses_.of[exits[e].candidate][i];
+  }
+}
+
+Choice JointSearch::choice_of(const State& state) const {
+  Choice choice{exits_of(state), state.cost, 0};
+  choice.differing = decision::run_over(records_, choice.exits).differing;
+  return choice;
 }
 
 bool JointSearch::may_turn_on(const State& state, std::size_t candidate) const {
@@ -126,7 +149,7 @@ bool JointSearch::scan(State& state, std::size_t candidate, const Goal& goal) {
         const auto i = static_cast<std::size_t>(curves_[d].order[k]);
         if (leaves_[i] < 0) continue;
         leaves_[i] = -1;
-        lost_before += wrong_[d][i];
+        lost_before += losses_.of[d][i];
         --left;
       }
     }
@@ -145,7 +168,7 @@ bool JointSearch::scan(State& state, std::size_t candidate, const Goal& goal) {
       if (leaves_[i] < 0) continue;
       const auto way = static_cast<std::size_t>(leaves_[i]);
       ++count[way];
-      if (way < ways) lost_behind += wrong_[behind[way]][i];
+      if (way < ways) lost_behind += losses_.of[behind[way]][i];
     }
     for (std::size_t t = ways; t-- > 0;) count[t] += count[t + 1];
   }
@@ -160,7 +183,7 @@ bool JointSearch::scan(State& state, std::size_t candidate, const Goal& goal) {
   };
 
   double best_cost = fixed + cost_behind();
-  std::int64_t best_differing = lost_before + lost_behind;
+  std::int64_t best_lost = lost_before + lost_behind;
   std::int32_t best_cut = 0;
   bool best_on = false;
   const double look_up = cost_.look_up(candidate, reaching);
@@ -169,7 +192,7 @@ bool JointSearch::scan(State& state, std::size_t candidate, const Goal& goal) {
     best_on = true;
   }
   const Curve& curve = curves_[candidate];
-  std::int64_t differing = best_differing;
+  std::int64_t lost = best_lost;
   std::size_t sample = 0;
   for (std::size_t k = 0; k < curve.size(); ++k) {
     bool changed = false;
@@ -179,14 +202,14 @@ bool JointSearch::scan(State& state, std::size_t candidate, const Goal& goal) {
       changed = true;
       const auto way = static_cast<std::size_t>(leaves_[i]);
       for (std::size_t t = 0; t <= way; ++t) --count[t];
-      differing += wrong_[candidate][i];
-      if (way < ways) differing -= wrong_[behind[way]][i];
+      lost += losses_.of[candidate][i];
+      if (way < ways) lost -= losses_.of[behind[way]][i];
     }
     if (!changed) continue;
     const double cost = fixed + look_up + cost_behind();
-    if (goal.prefers(cost, differing, best_cost, best_differing)) {
+    if (goal.prefers(cost, lost, best_cost, best_lost)) {
       best_cost = cost;
-      best_differing = differing;
+      best_lost = lost;
       best_cut = static_cast<std::int32_t>(k) + 1;
       best_on = true;
     }
@@ -194,11 +217,11 @@ bool JointSearch::scan(State& state, std::size_t candidate, const Goal& goal) {
   // Costs are summed in another order than measure() does: an improvement has to be
   // more than rounding, or two states could alternate for ever.
   const double slack = 1e-12 * cost_.plain();
-  if (!goal.prefers(best_cost + slack, best_differing, state.cost, state.differing)) return false;
+  if (!goal.prefers(best_cost + slack, best_lost, state.cost, state.lost)) return false;
   state.cut[candidate] = best_cut;
   state.on[candidate] = best_on;
   state.cost = best_cost;
-  state.differing = best_differing;
+  state.lost = best_lost;
   return true;
 }
 
@@ -218,7 +241,7 @@ bool JointSearch::satisfies(const State& state) const {
 void JointSearch::build_path() {
   // From the price of one differing sample at which none would ever be bought (the
   // whole cost) to a millionth of it, four steps per factor of ten, and back.
-  const double dearest = cost_.plain();
+  const double dearest = cost_.plain() / losses_.one;
   std::vector<double> prices;
   for (int step = 0; step <= 24; ++step) prices.push_back(dearest * std::pow(10, -0.25 * step));
   State state = empty_state();
@@ -239,15 +262,18 @@ bool JointSearch::exchange(State& best, const Goal& goal) {
   bool improved = false;
   for (std::size_t d = 0; d < candidates_; ++d) {
     if (!from.on[d] || from.cut[d] == 0) continue;
-    // Cuts at which it gives up 1, 2, 4 of the wrong answers it has alone; then all.
+    // Cuts at which it gives up a little, an eighth, a quarter, a half of what it loses
+    // alone; then all.
     std::vector<std::int32_t> cuts;
-    const Curve& curve = curves_[d];
-    const std::int32_t has = curve.wrong[static_cast<std::size_t>(from.cut[d] - 1)];
-    for (const std::int32_t gives : {1, 2, 4}) {
-      if (gives > has) break;
-      cuts.push_back(static_cast<std::int32_t>(curve.within(has - gives)));
+    const auto& lost = lost_[d];
+    const std::int64_t has = lost[static_cast<std::size_t>(from.cut[d] - 1)];
+    for (const std::int64_t gives : {std::int64_t{1}, has / 8, has / 4, has / 2}) {
+      const auto end =
+          std::upper_bound(lost.begin(), lost.end(), has - std::max<std::int64_t>(gives, 1));
+      const auto cut = static_cast<std::int32_t>(end - lost.begin());
+      if (cuts.empty() || cut < cuts.back()) cuts.push_back(cut);
     }
-    cuts.push_back(0);
+    if (cuts.back() > 0) cuts.push_back(0);
     for (const std::int32_t cut : cuts) {
       State state = from;
       state.cut[d] = cut;
@@ -258,8 +284,7 @@ bool JointSearch::exchange(State& best, const Goal& goal) {
         if (e != d) scan(state, e, goal);
       }
       descend(state, goal);
-      if (goal.prefers(state.cost + 1e-9 * cost_.plain(), state.differing, best.cost,
-                       best.differing)) {
+      if (goal.prefers(state.cost + 1e-9 * cost_.plain(), state.lost, best.cost, best.lost)) {
         best = state;
         improved = true;
       }
@@ -278,7 +303,7 @@ Choice JointSearch::solve(std::int64_t allowed, const std::vector<Exits>& starts
   std::vector<const State*> near;
   for (const State& state : path_) near.push_back(&state);
   std::stable_sort(near.begin(), near.end(), [&](const State* a, const State* b) {
-    return std::abs(a->differing - allowed) < std::abs(b->differing - allowed);
+    return std::abs(a->lost - allowed) < std::abs(b->lost - allowed);
   });
   for (std::size_t i = 0; i < std::min<std::size_t>(near.size(), 6); ++i) from.push_back(*near[i]);
   for (const Exits& exits : starts) {
@@ -293,7 +318,7 @@ Choice JointSearch::solve(std::int64_t allowed, const std::vector<Exits>& starts
   bool found = false;
   for (State& state : from) {
     descend(state, goal);
-    if (state.differing > allowed) continue;
+    if (state.lost > allowed) continue;
     if (!found || state.cost < best.cost) best = state;
     found = true;
   }
@@ -301,14 +326,14 @@ Choice JointSearch::solve(std::int64_t allowed, const std::vector<Exits>& starts
   for (int round = 0; round < exchange_rounds && exchange(best, goal); ++round) {
   }
   if (!satisfies(best)) return {{}, cost_.plain(), 0};
-  return {exits_of(best), best.cost, best.differing};
+  return choice_of(best);
 }
 
 std::vector<Choice> JointSearch::path() {
   if (path_.empty() && samples_ > 0 && candidates_ > 0) build_path();
   std::vector<Choice> choices;
   for (const State& state : path_) {
-    if (satisfies(state)) choices.push_back({exits_of(state), state.cost, state.differing});
+    if (satisfies(state)) choices.push_back(choice_of(state));
   }
   return choices;
 }

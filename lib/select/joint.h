@@ -3,30 +3,35 @@
 #include <cstdint>
 #include <vector>
 
+#include "select/losses.h"
 #include "select/subset.h"
 
 // All thresholds of a plan together, on the samples that really reach each exit.
 namespace cachectl::select {
 
-// Finds subset and thresholds that cost the least while at most `allowed` samples are
-// answered otherwise than by the backbone. The problem has no known exact algorithm
-// short of trying all thresholds; this is a local search whose moves are exact:
+// Finds subset and thresholds that cost the least while the answers lose at most
+// `allowed` in agreement with the backbone: under counted losses, so many samples. The problem has
+// no known exact algorithm short of trying all thresholds; this is a local search whose moves are
+// exact:
 //
-// 1. Scan: with the other exits fixed, the cost and the number of differing samples
-//    are computed for every threshold of one candidate, "off" included, in one pass
+// 1. Scan: with the other exits fixed, the cost and what is lost are computed for every threshold
+// of one candidate, "off" included, in one pass
 //    over its samples in order of confidence; the best is taken.
-// 2. Price path: scans that minimise cost + price * differing until nothing changes,
-//    for prices falling from "nothing may differ" to 0 and rising back, each from
+// 2. Price path: scans that minimise cost + price * lost until nothing changes, for
+//    prices falling from "nothing may be lost" to 0 and rising back, each from
 //    where the last one ended. Computed once, kept for every `allowed`.
 // 3. Descent: from the states of the path next to `allowed`, and from starts given by
-//    the caller, scans that minimise the cost with differing <= allowed.
-// 4. Exchange: one exit gives up some of its wrong answers, or is dropped, and a
+//    the caller, scans that minimise the cost with lost <= allowed.
+// 4. Exchange: one exit gives up some of what it loses, or is dropped, and a
 //    descent spends them elsewhere; kept while it improves.
 //
 // docs/selection.md tells how close to brute force that comes.
 class JointSearch {
  public:
-  // The arguments must outlive the search.
+  // All but the losses must outlive the search.
+  JointSearch(const decision::Records& records, const std::vector<decision::Curve>& curves,
+              const decision::CostModel& cost, const Limits& limits, Losses losses);
+  // Counts the samples that differ.
   JointSearch(const decision::Records& records, const std::vector<decision::Curve>& curves,
               const decision::CostModel& cost, const Limits& limits);
 
@@ -36,7 +41,7 @@ class JointSearch {
   Choice solve(std::int64_t allowed, const std::vector<decision::Exits>& starts,
                int exchange_rounds = 20);
 
-  // What the path came by: plans of every risk.
+  // What the path came by: plans of every risk. Choice::differing counts samples here, too.
   std::vector<Choice> path();
 
  private:
@@ -46,21 +51,21 @@ class JointSearch {
     std::vector<std::int32_t> cut;
     std::vector<char> on;
     double cost = 0;
-    std::int64_t differing = 0;
+    std::int64_t lost = 0;
   };
-  // What a scan minimises: price >= 0: cost + price * differing; else the cost where
-  // differing <= allowed, and differing where that can't be.
+  // What a scan minimises: price >= 0: cost + price * lost; else the cost where lost <=
+  // allowed, and lost where that can't be.
   struct Goal {
     double price = -1;
     std::int64_t allowed = 0;
-    bool prefers(double cost, std::int64_t differing, double other_cost,
-                 std::int64_t other_differing) const;
+    bool prefers(double cost, std::int64_t lost, double other_cost, std::int64_t other_lost) const;
   };
 
   State empty_state() const;
   State state_of(const decision::Exits& exits) const;
   decision::Exits exits_of(const State& state) const;
   void measure(State& state) const;
+  Choice choice_of(const State& state) const;
   bool may_turn_on(const State& state, std::size_t candidate) const;
   bool scan(State& state, std::size_t candidate, const Goal& goal);
   void descend(State& state, const Goal& goal);
@@ -74,7 +79,8 @@ class JointSearch {
   const Limits& limits_;
   const std::size_t samples_, candidates_;
   std::vector<std::vector<std::int32_t>> entry_;  // [candidate][sample]: its place in the curve
-  std::vector<std::vector<char>> wrong_;          // [candidate][sample]
+  Losses losses_;
+  std::vector<std::vector<std::int64_t>> lost_;  // [candidate][entry]: of all hits up to it
   std::vector<State> path_;
   // Scratch of scan(): per sample, where it leaves behind the candidate; -1: before it.
   std::vector<std::int32_t> leaves_;

@@ -1,7 +1,7 @@
 #include "select/plan_list.h"
 
 #include <algorithm>
-#include <cassert>
+#include <cmath>
 #include <cstring>
 
 #include "base/cancel.h"
@@ -9,6 +9,7 @@
 #include "decision/fixed_sequence.h"
 #include "decision/outcome.h"
 #include "select/joint.h"
+#include "select/losses.h"
 
 namespace cachectl::select {
 
@@ -23,7 +24,9 @@ void mark_front(const std::vector<ListedPlan>& plans, std::size_t model, double 
   std::vector<std::size_t> order(plans.size());
   for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
-    if (plans[a].differing != plans[b].differing) return plans[a].differing < plans[b].differing;
+    if (plans[a].estimated_risk != plans[b].estimated_risk) {
+      return plans[a].estimated_risk < plans[b].estimated_risk;
+    }
     return plans[a].costs[model] < plans[b].costs[model];
   });
   double cheapest = plain;
@@ -36,37 +39,43 @@ void mark_front(const std::vector<ListedPlan>& plans, std::size_t model, double 
 
 // The plans that one cost model suggests, over all allowances.
 void suggest(const decision::Records& validation, const std::vector<decision::Curve>& curves,
-             const decision::CostModel& cost, const Limits& limits, std::int64_t most,
-             std::size_t steps, std::vector<Exits>& suggested) {
-  JointSearch search(validation, curves, cost, limits);
+             const decision::CostModel& cost, const Limits& limits, const Losses& losses,
+             const ListOptions& options, std::vector<Exits>& suggested) {
+  JointSearch search(validation, curves, cost, limits, losses);
   const auto samples = static_cast<double>(validation.samples());
-  const auto count =
-      static_cast<std::size_t>(std::min<std::int64_t>(most, static_cast<std::int64_t>(steps)));
   Exits before;
-  for (std::size_t step = 0; step <= count; ++step) {
+  for (std::size_t step = 0; step <= options.steps; ++step) {
     cancel::throw_if_requested();
-    const std::int64_t allowed =
-        count == 0 ? 0 : most * static_cast<std::int64_t>(step) / static_cast<std::int64_t>(count);
+    // Closer together where they are small: safe plans are what the testing begins with.
+    const double share =
+        std::pow(static_cast<double>(step) / static_cast<double>(options.steps), 1.5);
+    const double risk = share * options.greatest_risk;
     std::vector<Exits> starts = {before};
     // The exact subsets at a few of the allowances; in between, the search goes on
     // from its neighbour.
-    if (step % 8 == 0 || step == count) {
-      const double tolerance = static_cast<double>(allowed) / samples;
+    if (step % 8 == 0 || step == options.steps) {
       for (const Budget budget : {Budget::kHalving, Budget::kEqual}) {
-        for (const auto& choice :
-             best_subsets(validation, curves, cost, tolerance, budget, limits, 1)) {
+        for (const auto& choice : best_subsets(validation, curves, cost, risk, budget, limits, 1)) {
           starts.push_back(choice.exits);
           suggested.push_back(choice.exits);
         }
       }
     }
+    const auto allowed = static_cast<std::int64_t>(risk * samples * losses.one);
     const Choice choice = search.solve(allowed, starts, 1);
     before = choice.exits;
     if (!choice.exits.empty()) suggested.push_back(choice.exits);
   }
-  for (const auto& choice : search.path()) {
-    if (choice.differing <= most) suggested.push_back(choice.exits);
+  for (const auto& choice : search.path()) suggested.push_back(choice.exits);
+}
+
+double smoothed_risk(const Losses& losses, const Exits& exits, const decision::Outcome& outcome) {
+  double lost = 0;
+  for (std::size_t i = 0; i < outcome.left_at.size(); ++i) {
+    const auto e = static_cast<std::size_t>(outcome.left_at[i]);
+    if (e < exits.size()) lost += losses.of[exits[e].candidate][i];
   }
+  return lost / losses.one / static_cast<double>(outcome.samples);
 }
 
 }  // namespace
@@ -75,11 +84,10 @@ std::vector<ListedPlan> plan_list(const decision::Records& validation,
                                   const std::vector<decision::Curve>& curves,
                                   const std::vector<decision::CostModel>& costs,
                                   const Limits& limits, const ListOptions& options) {
-  const std::int64_t most = decision::allowed_wrong(
-      options.greatest_risk, static_cast<std::int64_t>(validation.samples()));
+  const Losses losses = smoothed_losses(validation);
   std::vector<Exits> suggested;
   for (const auto& cost : costs) {
-    suggest(validation, curves, cost, limits, most, options.steps, suggested);
+    suggest(validation, curves, cost, limits, losses, options, suggested);
   }
   std::vector<ListedPlan> plans;
   for (const Exits& exits : suggested) {
@@ -87,6 +95,8 @@ std::vector<ListedPlan> plan_list(const decision::Records& validation,
     ListedPlan plan;
     plan.exits = decision::settled(curves, exits);
     plan.differing = outcome.differing;
+    plan.estimated_risk = smoothed_risk(losses, exits, outcome);
+    if (plan.estimated_risk > options.greatest_risk) continue;
     for (const auto& cost : costs) plan.costs.push_back(decision::cost_of(exits, outcome, cost));
     plans.push_back(std::move(plan));
   }
@@ -104,7 +114,7 @@ std::vector<ListedPlan> plan_list(const decision::Records& validation,
   }
   // Safest first; of equally safe ones the dearest, which answers the fewest early.
   std::stable_sort(list.begin(), list.end(), [](const ListedPlan& a, const ListedPlan& b) {
-    if (a.differing != b.differing) return a.differing < b.differing;
+    if (a.estimated_risk != b.estimated_risk) return a.estimated_risk < b.estimated_risk;
     return a.costs.front() > b.costs.front();
   });
   return list;

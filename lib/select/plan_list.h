@@ -11,7 +11,8 @@ namespace cachectl::select {
 
 struct ListedPlan {
   decision::Exits exits;
-  std::int64_t differing = 0;  // on the validation samples
+  double estimated_risk = 0;   // smoothed (losses.h): a finer order than that of counts
+  std::int64_t differing = 0;  // counted on the validation samples
   std::vector<double> costs;   // over the validation samples, per cost model
 };
 

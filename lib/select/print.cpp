@@ -144,6 +144,7 @@ void print_plans(const artifact::PlanFile& file, const std::vector<ListedPlan>& 
     const auto samples = static_cast<double>(file.validation_ids.size());
     for (std::size_t j = 0; j < list.size(); ++j) {
       Json listed = {{"exits", list[j].exits.size()},
+                     {"estimated_risk", list[j].estimated_risk},
                      {"predicted_risk", static_cast<double>(list[j].differing) / samples},
                      {"costs", list[j].costs}};
       if (j < certified.p_values.size()) {

@@ -4,6 +4,7 @@
 #include "decision/fixed_sequence.h"
 #include "decision/outcome.h"
 #include "select/joint.h"
+#include "select/losses.h"
 #include "select/plan_list.h"
 #include "synthetic.h"
 
@@ -74,10 +75,10 @@ TEST(PlanList, RunsFromTheSafestToTheBoldestAndOnlyGetsCheaper) {
     const auto outcome = decision::run_over(records, list[j].exits);
     EXPECT_EQ(outcome.differing, list[j].differing);
     EXPECT_NEAR(decision::cost_of(list[j].exits, outcome, cost), list[j].costs[0], 1e-6);
-    EXPECT_LE(list[j].differing, 32);
+    EXPECT_LE(list[j].estimated_risk, 0.04);
     EXPECT_LT(list[j].costs[0], cost.plain());
     if (j > 0) {
-      EXPECT_GT(list[j].differing, list[j - 1].differing);
+      EXPECT_GT(list[j].estimated_risk, list[j - 1].estimated_risk);
       EXPECT_LT(list[j].costs[0], list[j - 1].costs[0]);
     }
   }
@@ -101,8 +102,43 @@ TEST(PlanList, KeepsThePlansOnTheFrontOfAnyCostModel) {
   }
 }
 
+// Samples whose answers differ as often as their confidence says.
+TEST(SmoothedLosses, TellTheTrueRiskOfPlansBetterThanCounting) {
+  const auto population = synthetic_records(50000, 2, 21);
+  double smoothed_error = 0, counted_error = 0;
+  for (int round = 0; round < 40; ++round) {
+    Rng rng(derive_seed(22, "draw", static_cast<std::uint64_t>(round)));
+    const auto drawn = draw(population, 500, rng);
+    const Losses smoothed = smoothed_losses(drawn);
+    const float threshold = 0.95f;
+    const auto truth = decision::run_over(population, {{1, threshold}}).risk();
+    double lost = 0, wrong = 0;
+    for (std::size_t i = 0; i < drawn.samples(); ++i) {
+      if (drawn.exits[1].confidence[i] < threshold) continue;
+      lost += smoothed.of[1][i];
+      wrong += drawn.is_wrong(1, i);
+    }
+    smoothed_error += std::pow(lost / smoothed.one / 500 - truth, 2);
+    counted_error += std::pow(wrong / 500 - truth, 2);
+  }
+  EXPECT_LT(smoothed_error, 0.8 * counted_error);
+}
+
+TEST(SmoothedLosses, FallWithConfidenceAndBearAgreementThroughout) {
+  decision::Records records;
+  records.exits.resize(1);
+  for (int i = 1; i <= 100; ++i) {
+    records.backbone.push_back(0);
+    records.exits[0].prediction.push_back(0);
+    records.exits[0].confidence.push_back(static_cast<float>(i) / 100);
+  }
+  const Losses losses = smoothed_losses(records);
+  for (std::size_t i = 1; i < 100; ++i) EXPECT_LE(losses.of[0][i], losses.of[0][i - 1]);
+  EXPECT_LT(losses.of[0][99], losses.one / 100);
+}
+
 TEST(PlanList, HasAHashThatTellsItsOrder) {
-  std::vector<ListedPlan> list = {{{{0, 0.9f}}, 0, {1}}, {{{1, 0.5f}}, 3, {0.5}}};
+  std::vector<ListedPlan> list = {{{{0, 0.9f}}, 0, 0, {1}}, {{{1, 0.5f}}, 0, 3, {0.5}}};
   const std::string hash = hash_of(list);
   std::swap(list[0], list[1]);
   EXPECT_NE(hash_of(list), hash);
@@ -122,13 +158,13 @@ decision::Records losing(std::int64_t losses, std::size_t samples) {
 }
 
 TEST(Certificate, TurnsBetweenTheLastAllowedLossAndTheNext) {
-  const std::vector<ListedPlan> list = {{{{0, 0.5f}}, 0, {1}}};
+  const std::vector<ListedPlan> list = {{{{0, 0.5f}}, 0, 0, {1}}};
   EXPECT_EQ(certify(list, losing(12, 1000), 0.02, 0.05).plans, 1u);
   EXPECT_EQ(certify(list, losing(13, 1000), 0.02, 0.05).plans, 0u);
 }
 
 TEST(Certificate, TellsTheSamplesNeededWhenThereAreTooFew) {
-  const std::vector<ListedPlan> list = {{{{0, 0.5f}}, 0, {1}}};
+  const std::vector<ListedPlan> list = {{{{0, 0.5f}}, 0, 0, {1}}};
   const auto few = certify(list, losing(0, 298), 0.01, 0.05);
   EXPECT_EQ(few.plans, 0u);
   EXPECT_EQ(few.cheapest[0], -1);
@@ -145,7 +181,7 @@ TEST(Certificate, TakesTheCheapestOfTheCertifiedForEachCostModel) {
   auto records = losing(0, 1000);
   records.exits.push_back(losing(50, 1000).exits[0]);
   const std::vector<ListedPlan> list = {
-      {{{0, 0.5f}}, 0, {5, 3}}, {{{0, 0.4f}}, 1, {4, 9}}, {{{1, 0.5f}}, 2, {1, 1}}};
+      {{{0, 0.5f}}, 0, 0, {5, 3}}, {{{0, 0.4f}}, 0, 1, {4, 9}}, {{{1, 0.5f}}, 0, 2, {1, 1}}};
   const auto result = certify(list, records, 0.01, 0.05);
   EXPECT_EQ(result.plans, 2u);
   EXPECT_THAT(result.cheapest, testing::ElementsAre(1, 0));
