@@ -45,6 +45,7 @@ TEST(Architectures, HaveThePublishedNumbersOfParameters) {
       {spec_of("mobilenet_v2", 1000), 3504872},
       {spec_of("efficientnet_b0", 1000), 5288548},
       {spec_of("vgg11", 1000), 132863336},
+      {spec_of("mobilefacenet", 1000), 1200512 + 512 * 1000 + 1000},  // the embedder, a classifier
   };
   for (const Published& published : all) {
     EXPECT_EQ(parameter_count(build_unfilled(published.spec)), published.parameters)
