@@ -151,7 +151,9 @@ class Canvas {
 
  private:
   float& at(int channel, int y, int x) {
-    return pixels_[static_cast<std::size_t>((channel * size_ + y) * size_ + x)];
+    const auto side = static_cast<std::size_t>(size_);
+    const auto row = static_cast<std::size_t>(channel) * side + static_cast<std::size_t>(y);
+    return pixels_[row * side + static_cast<std::size_t>(x)];
   }
   template <class Visitor>
   void visit(float x, float y, float reach, const Visitor& visitor) {
