@@ -40,9 +40,14 @@ void complete(Space& space) {
                           : std::vector<std::string>{"conv"});
   if (wide) {
     fill(space.pools, {"pool2", "pool2", "pool4", "maxpool2", "mean", "attention"});
-    fill(space.first,
-         {"conv3x3/2-64, conv3x3/2-96, pool2", "conv3x3/2-64, pool2", "conv3x3/2-64, mean",
-          "conv3x3/2-48, res3x3, conv3x3/2-64, pool2", "pool2, conv3x3-64, pool2", "mean, fc256"});
+    if (space.first.empty()) {
+      space.first = {{"1", "conv3x3/2-64, conv3x3/2-96, pool2"},
+                     {"2", "conv3x3/2-64, pool2"},
+                     {"3", "conv3x3/2-48, res3x3, conv3x3/2-64, pool2"},
+                     {"4", "conv3x3/2-64, mean"},
+                     {"5", "pool2, conv3x3-64, pool2"},
+                     {"6", "mean, fc256"}};
+    }
   }
 }
 
@@ -67,8 +72,7 @@ void describe(OptionTable& table, Space& space) {
   table.value("units", &space.units, "of linear layers").range(1, 65536);
   table.value("blocks", &space.blocks, "kinds of convolution").choices({"conv", "dwconv", "res"});
   table.value("pools", &space.pools, "pool2, maxpool2, mean, attention...");
-  table.value("first", &space.first, "architectures to try before any is drawn, as texts")
-      .only_in_yaml();
+  table.value("first", &space.first, "NAME=ARCHITECTURE: tried before any is drawn");
   table.value("max_cost", &space.max_cost, "of a cache model, as a share of what follows")
       .range(1e-6, 1);
   table.value("max_macs", &space.max_macs, "of a cache model, multiply-accumulates; 0: no limit")
@@ -94,13 +98,13 @@ LayerSpace::LayerSpace(Space space, model::Sizes shape, std::int64_t classes, do
     }
     pools_.push_back(pool.layers[0]);
   }
-  for (const auto& text : space_.first) {
+  for (const auto& [name, text] : space_.first) {
     auto architecture = Architecture::parse(text);
     const std::string reason = reason_against(architecture);
     if (reason.empty()) {
       first_.push_back(std::move(architecture));
     } else {
-      refused_.push_back(text + ": " + reason);
+      refused_.push_back(name + " (" + text + "): " + reason);
     }
   }
   Rng rng(0);

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -19,8 +19,8 @@ struct Space {
   std::vector<std::int64_t> kernels, strides, channels, units;
   std::vector<std::string> blocks;  // conv, dwconv, res
   std::vector<std::string> pools;   // pool2, pool4, maxpool2, mean, attention: before or behind
-  // Tried before anything is drawn, where they fit the layer and the limit of cost.
-  std::vector<std::string> first;
+  // By any name: tried before anything is drawn, where they fit the layer and the limit of cost.
+  std::map<std::string, std::string> first;
   double max_cost = 0.1;      // of a cache model, in FLOPs that follow the layer, (0, 1]
   std::int64_t max_macs = 0;  // of a cache model; 0: no such limit
 };

@@ -35,7 +35,7 @@ class Bracket : public testing::Test {
     Space space;
     space.channels = {4, 8};
     space.units = {16, 32};
-    space.first = {"conv3x3/2-8"};
+    space.first = {{"fixed", "conv3x3/2-8"}};
     return space;
   }
   void run(

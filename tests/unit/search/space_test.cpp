@@ -72,7 +72,7 @@ TEST(Space, AMutationDiffersFromItsParentAndStaysInside) {
 
 TEST(Space, LeavesOutFirstArchitecturesThatDontFitAndSaysWhy) {
   Space space;
-  space.first = {"conv3x3-64, pool2", "pool4", "fc32"};
+  space.first = {{"a", "conv3x3-64, pool2"}, {"b", "pool4"}, {"c", "fc32"}};
   const LayerSpace small(space, {64, 2, 2}, 10, 1e6);
   ASSERT_EQ(small.first().size(), 1U);
   EXPECT_EQ(small.first()[0].text(), "fc32");
@@ -89,7 +89,7 @@ TEST(Space, RefusesWhatCantBe) {
   space.pools = {"fc3"};
   expect_error([&] { LayerSpace(space, {4, 8, 8}, 10, 1e9); }, ExitCode::kUsage, "'fc3'");
   space = {};
-  space.first = {"conv3x3-"};
+  space.first = {{"a", "conv3x3-"}};
   expect_error([&] { LayerSpace(space, {4, 8, 8}, 10, 1e9); }, ExitCode::kUsage, "'conv3x3-'");
   space = {};
   expect_error([&] { LayerSpace(space, {4, 8, 8}, 10, 10); }, ExitCode::kUsage, "max_cost");
