@@ -4,7 +4,6 @@
 #include <ATen/core/grad_mode.h>
 #include <torch/csrc/jit/api/module.h>
 
-#include <memory>
 #include <optional>
 
 #include "base/error.h"

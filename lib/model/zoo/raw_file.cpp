@@ -1,7 +1,5 @@
 #include "zoo/raw_file.h"
 
-#include <unistd.h>
-
 #include <fstream>
 #include <system_error>
 
@@ -52,8 +50,9 @@ std::vector<char> RawFile::read(std::uint64_t offset, std::uint64_t count,
 }
 
 void write_atomically(const fs::path& path, const std::function<void(std::ostream&)>& write) {
+  // One name, so that what a killed run left is written over by the next.
   fs::path temporary = path;
-  temporary += ".tmp" + std::to_string(getpid());
+  temporary += ".tmp";
   try {
     std::ofstream out(temporary, std::ios::binary);
     if (!out) fail(ExitCode::kCannotOpen, "{}: {}", temporary.string(), errno_text());
