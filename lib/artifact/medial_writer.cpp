@@ -188,6 +188,7 @@ struct MedialWriter::State {
   JournalBlock put(const MedialBlock& block);
   void put_compressed(const Target& target, const char* bytes, std::int64_t rows,
                       std::string& spooled, JournalBlock& record);
+  void reserve_rest();
   void finish(io::File& file);
   void copy_chunks(io::File& file);
   void remove_all();
@@ -252,9 +253,11 @@ void MedialWriter::State::begin() {
   fs::remove(partial, ignored);
   fs::remove(spool_path, ignored);
   require_space();
+  // Tried before HDF5 begins, which does not take a full disk well.
+  data.emplace(io::PositionedFile::open_to_write(partial));
+  data->reserve(0, plan.deflate > 0 ? kOverhead : kOverhead + plan.rows.size() * plan.row_bytes());
   write_skeleton(partial, plan);
   read_skeleton(partial, plan, targets);
-  data.emplace(io::PositionedFile::open_to_write(partial));
   for (const auto& target : targets) {
     if (target.offset) data->reserve(*target.offset, plan.rows.size() * target.row_bytes);
   }
@@ -401,6 +404,15 @@ void MedialWriter::State::copy_chunks(io::File& file) {
   }
 }
 
+// What the completion adds: rows, digests, and the chunks of the spool.
+void MedialWriter::State::reserve_rest() {
+  constexpr std::int64_t kRowBytes = 32, kDigestBytes = 64;
+  std::int64_t bytes = kOverhead + plan.rows.size() * kRowBytes;
+  bytes += static_cast<std::int64_t>(plan.blocks.size() * targets.size()) * kDigestBytes;
+  if (spool) bytes += spool->size() + spool->size() / 64;
+  data->reserve(data->size(), bytes);
+}
+
 void MedialWriter::State::finish(io::File& file) {
   if (plan.deflate > 0) copy_chunks(file);
   io::Group& root = file.root();
@@ -468,6 +480,7 @@ io::Provenance MedialWriter::commit() {
   assert(state.journal->blocks().size() == state.plan.blocks.size());
   return or_remove(
       [&] {
+        state.reserve_rest();
         io::File file = io::File::open_to_write(state.partial);
         state.finish(file);
         io::Provenance made = io::provenance_of("medial", state.common);

@@ -100,9 +100,15 @@ void PositionedFile::truncate(std::int64_t size) {
 
 bool PositionedFile::reserve(std::int64_t offset, std::int64_t size) {
   if (size <= 0) return true;
+  // A limit on the size of files is not looked at by fallocate, so that is tried apart.
+  const std::int64_t before = this->size();
+  if (offset + size > before) {
+    truncate(offset + size);
+    truncate(before);
+  }
   int status = 0;
   do {
-    status = ::fallocate(descriptor_, 0, offset, size);
+    status = ::fallocate(descriptor_, FALLOC_FL_KEEP_SIZE, offset, size);
   } while (status != 0 && errno == EINTR);
   if (status == 0) return true;
   if (errno == EOPNOTSUPP || errno == ENOSYS) return false;

@@ -24,8 +24,9 @@ class PositionedFile {
   void read_at(std::int64_t offset, void* data, std::size_t size) const;
   void write_at(std::int64_t offset, const void* data, std::size_t size);
   void truncate(std::int64_t size);
-  // Takes the space on the disk now, so that it can't be full later. False where the
-  // file system can't; throws when the disk has not as much.
+  // Takes the space on the disk now, so that it can't be full later; the file's size stays.
+  // False where the file system can't; throws when the disk has not as much, or a limit
+  // on the size of files is in the way.
   bool reserve(std::int64_t offset, std::int64_t size);
   void sync();  // to the disk
   // For as long as this object lives; throws Error(kCannotOpen) when another process has it.
