@@ -1,7 +1,7 @@
 # Labels serve the evaluation and the training of backbones, nothing else. This walks
 # the link lists of every executable of apps/ and refuses a configuration in which
 # another one could read them.
-set(CACHECTL_LABEL_READERS cachectl-backbone cachectl-eval)
+set(CACHECTL_LABEL_READERS cachectl-backbone cachectl-eval cachectl-labels)
 
 # All libraries of the project that a target links, directly or not.
 function(cachectl_linked target result)

@@ -49,6 +49,9 @@ const std::vector<Tool>& tools() {
       {"serve", "serve a cache-enabled model over HTTP and WebSocket",
        "--config C --plan plan.h5 --port 8000",
        "Each item of a query is answered as soon as its exit resolves it.", "select"},
+      {"labels", "copy the true labels of a data set into a file of their own",
+       "--config C --out labels.h5",
+       "No part of the chain: for an evaluation where the data set itself can't go.", "eval"},
       {"inspect", "print what any file of the chain is, and how it was made", "FILE",
        "Shows the header, the chain of inputs back to the backbone and the data, the key figures "
        "and the objects inside.",

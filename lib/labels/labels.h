@@ -11,7 +11,8 @@
 
 // The truth about samples. Only the final evaluation and the training of backbones may
 // know it: this library stands apart from lib/data, and of the executables only
-// cachectl-eval and cachectl-backbone link it (cmake/label_access.cmake holds that).
+// cachectl-eval, cachectl-backbone and cachectl-labels link it (cmake/label_access.cmake holds
+// that).
 namespace cachectl::labels {
 
 inline constexpr std::int64_t kUnknown = -1;

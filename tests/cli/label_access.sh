@@ -1,4 +1,4 @@
-# No executable but cachectl-eval and cachectl-backbone holds the code that reads labels.
+# No executable but cachectl-eval, cachectl-backbone and cachectl-labels holds the code that reads labels.
 . "$(dirname "$0")/support.sh"
 
 command -v nm >/dev/null || skip "no nm here"
@@ -9,7 +9,7 @@ for tool in "$bin"/cachectl "$bin"/cachectl-*; do
   # The symbols are there to be seen at all: a stripped file would pass in silence.
   says symbols ' main'
   case $(basename "$tool") in
-    cachectl-eval | cachectl-backbone) says symbols "$reader" ;;
+    cachectl-eval | cachectl-backbone | cachectl-labels) says symbols "$reader" ;;
     *)
       if grep -F "$reader" symbols; then
         echo "$(basename "$tool") can read labels" >&2
