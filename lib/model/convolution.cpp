@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include "model/buffers.h"
+
 #ifdef CACHECTL_HAVE_ONEDNN
 #include <map>
 #include <mutex>
@@ -248,8 +250,7 @@ at::Tensor Convolution::run(const at::Tensor& x, const at::Tensor& other) const 
   if (sizes.height < 1 || sizes.width < 1 || (spec.epilogue.add && other.sizes() != expected)) {
     return plain(spec, x, other);
   }
-  at::Tensor output = at::empty({rows, spec.weight.size(0), sizes.height, sizes.width},
-                                at::TensorOptions(type), at::MemoryFormat::ChannelsLast);
+  at::Tensor output = pooled_empty(expected, type);
   at::Tensor added;
   if (spec.epilogue.add) {
     added = other.to(type).contiguous(at::MemoryFormat::ChannelsLast);

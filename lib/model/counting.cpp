@@ -152,9 +152,9 @@ const std::unordered_set<std::string>& element_ops() {
       "index", "index_select", "gather", "embedding", "embedding_bag", "_embedding_bag",
       "_embedding_bag_forward_only", "one_hot", "scatter", "index_put", "_index_put_impl",
       "masked_select", "nonzero", "tril", "triu", "unfold_copy", "im2col", "arange", "linspace",
-      "full", "full_like", "zeros", "zeros_like", "ones", "ones_like", "fill", "zero",
-      "scalar_tensor", "eye", "_transform_bias_rescale_qkv", "_lstm_cell", "_thnn_fused_lstm_cell",
-      "_thnn_fused_gru_cell"};
+      "full", "full_like", "zeros", "zeros_like", "new_zeros", "new_ones", "new_full", "ones",
+      "ones_like", "fill", "zero", "scalar_tensor", "eye", "_transform_bias_rescale_qkv",
+      "_lstm_cell", "_thnn_fused_lstm_cell", "_thnn_fused_gru_cell"};
   return names;
 }
 

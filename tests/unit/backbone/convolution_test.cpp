@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include "model/buffers.h"
+
 namespace cachectl::model {
 namespace {
 
@@ -21,6 +23,18 @@ ConvolutionSpec spec_of(std::int64_t in, std::int64_t out, std::int64_t kernel, 
 at::Tensor by_libtorch(const ConvolutionSpec& spec, const at::Tensor& x) {
   return at::conv2d(x, spec.weight, spec.bias, spec.stride, spec.padding, spec.dilation,
                     spec.groups);
+}
+
+TEST(PooledTensors, ShareNoMemoryWhileTheyLive) {
+  std::vector<at::Tensor> tensors;
+  for (int i = 0; i < 20; ++i) {
+    tensors.push_back(pooled_empty({2 + i % 3, 8, 32, 32}, at::kFloat).fill_(i));
+    if (i % 4 == 3) tensors.erase(tensors.begin() + i % 5);
+  }
+  for (const at::Tensor& tensor : tensors) {
+    EXPECT_TRUE(tensor.is_contiguous(at::MemoryFormat::ChannelsLast));
+    EXPECT_EQ(tensor.min().item<float>(), tensor.max().item<float>());
+  }
 }
 
 class Convolutions : public testing::Test {
