@@ -10,7 +10,7 @@
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 model=$1 shape=$2 onnx=${3:-}
-bench=${BUILD:-$here/../build}/benchmarks/backbone_bench
+bench=${BUILD:-$here/../build}/bin/bench-backbones
 threads=${THREADS:-2} rounds=${ROUNDS:-5} batches=${BATCHES:-1,8,32,128} seconds=${SECONDS_PER_SIZE:-3}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

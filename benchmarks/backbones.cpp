@@ -2,7 +2,7 @@
 // the same file, in turns within one process. Prints JSON: milliseconds per batch, and ratios of
 // paired repeats.
 //
-//   backbone_bench FILE SHAPE [BATCH,...] [SECONDS_PER_SIZE]
+//   bench-backbones FILE SHAPE [BATCH,...] [SECONDS_PER_SIZE]
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/jit/api/module.h>
@@ -118,13 +118,13 @@ void bench(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   if (argc < 3) {
-    std::cerr << "backbone_bench FILE SHAPE [BATCH,...] [SECONDS_PER_SIZE]\n";
+    std::cerr << "bench-backbones FILE SHAPE [BATCH,...] [SECONDS_PER_SIZE]\n";
     return 2;
   }
   try {
     bench(argc, argv);
   } catch (const std::exception& error) {
-    std::cerr << "backbone_bench: " << error.what() << "\n";
+    std::cerr << "bench-backbones: " << error.what() << "\n";
     return 1;
   }
   return 0;
