@@ -20,6 +20,9 @@ all: $(OUT)/report.html
 
 common := --config $(CONFIG) $(if $(DATA),--data-root $(DATA)) $(if $(SEED),--seed $(SEED)) $(FLAGS)
 
+# A backbone that the experiment made for itself stands beside its files.
+backbone := $(if $(wildcard $(OUT)/backbone.pt),--backbone $(OUT)/backbone.pt)
+
 # Each step notes its seconds and its peak memory beside its file, and is resumed where
 # an earlier run left a partial file.
 step = @mkdir -p $(OUT)/steps && \
@@ -27,10 +30,10 @@ step = @mkdir -p $(OUT)/steps && \
     $(BIN)/cachectl-$(1) $(common) $(2) $(if $(wildcard $@.partial*),--resume) --force >$(OUT)/steps/$(1).txt
 
 $(OUT)/profile.h5: $(CONFIG)
-	$(call step,profile,--out $@)
+	$(call step,profile,$(backbone) --out $@)
 
 $(OUT)/medial.h5: $(OUT)/profile.h5
-	$(call step,collect,--profile $< --out $@)
+	$(call step,collect,$(backbone) --profile $< --out $@)
 
 $(OUT)/study.h5: $(OUT)/medial.h5 $(OUT)/profile.h5
 	$(call step,search,--medial $(OUT)/medial.h5 --profile $(OUT)/profile.h5 --out $@)
@@ -46,5 +49,5 @@ $(OUT)/plan.h5: $(OUT)/calibrated.h5 $(OUT)/medial.h5 $(OUT)/profile.h5
 
 # The report is made twice from one run: figures for programs, a page for people.
 $(OUT)/report.h5: $(OUT)/plan.h5
-	$(call step,eval,--plan $< --out $@ --html $(OUT)/report.html)
+	$(call step,eval,$(backbone) --plan $< --out $@ --html $(OUT)/report.html)
 $(OUT)/report.html: $(OUT)/report.h5 ;

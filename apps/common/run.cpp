@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
+#include <thread>
 
 #include "base/cancel.h"
 #include "base/error.h"
@@ -148,7 +149,9 @@ void run_command(const Tool& tool, const Command& command, int argc, char** argv
   if (flags.list_inputs) return list_inputs(table);
   require_all(table, common);
   require_device(common.device);
-  if (common.threads > 0) at::set_num_threads(static_cast<int>(common.threads));
+  // By default LibTorch 1.13 may take fewer threads than there are cores.
+  at::set_num_threads(common.threads > 0 ? static_cast<int>(common.threads)
+                                         : static_cast<int>(std::thread::hardware_concurrency()));
   command.body();
 }
 

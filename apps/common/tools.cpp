@@ -40,15 +40,12 @@ const std::vector<Tool>& tools() {
        "--config C --medial medial.h5 --caches calibrated.h5 --profile profile.h5 --out plan.h5",
        "Finds the subset of cache models that saves most within the tolerance, and tests on "
        "samples that nothing else has seen how often the plan may differ from the backbone.",
-       "calibrate eval serve"},
+       "calibrate eval"},
       {"eval", "measure a plan on the test part: accuracy, FLOPs, memory, latency",
        "--config C --plan plan.h5 --out report.h5 --html report.html",
        "The only tool that opens labels, where the data has them. Writes figures and a page to "
        "read in a browser.",
        "select"},
-      {"serve", "serve a cache-enabled model over HTTP and WebSocket",
-       "--config C --plan plan.h5 --port 8000",
-       "Each item of a query is answered as soon as its exit resolves it.", "select"},
       {"labels", "copy the true labels of a data set into a file of their own",
        "--config C --out labels.h5",
        "No part of the chain: for an evaluation where the data set itself can't go.", "eval"},
