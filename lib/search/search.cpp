@@ -67,7 +67,7 @@ void describe_settings(OptionTable& table, Options& options) {
       .range(0, 1);
   table.value("brackets", &options.brackets, "independent searches a layer, which shards share")
       .range(1, 1000);
-  table.value("views", &options.views, "draw augmented views where collected");
+  table.value("no_views", &options.no_views, "leave out the views that were collected");
   table.value("batch_size", &options.recipe.batch_size, "samples a step").range(2, 65536);
   table.value("learning_rate", &options.recipe.learning_rate, "at the top of the cycle")
       .range(1e-8, 1);
@@ -177,7 +177,7 @@ void search(Options& options) {
   }
 
   learn::MedialSource source(
-      medial, names, options.views, options.memory_gib * kGiB,
+      medial, names, !options.no_views, options.memory_gib * kGiB,
       derive_seed(static_cast<std::uint64_t>(options.common.seed), "source"));
   learn::Workers workers(learn::thread_count(options.common.threads));
   const auto save = [&] { artifact::write_study(partial.string(), study, options.common, inputs); };

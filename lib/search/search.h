@@ -21,7 +21,7 @@ struct Options {
   std::vector<std::string> layers;  // empty: all of the medial file
   double minutes = 0;               // for all layers of this run; 0: no limit
   std::int64_t brackets = 1;        // independent searches a layer, for shards
-  bool views = true;                // draw augmented views where collected
+  bool no_views = false;            // the samples themselves alone
   double memory_gib = 4;            // for activations
   std::vector<std::int64_t> rung_epochs = {4, 5, 15};
   std::vector<double> rung_shares = {0.25, 1, 1};  // of the training samples

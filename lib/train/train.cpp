@@ -7,6 +7,7 @@
 #include <chrono>
 #include <filesystem>
 #include <iostream>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -18,9 +19,12 @@
 #include "base/random.h"
 #include "base/table.h"
 #include "base/text.h"
+#include "data/dataset.h"
+#include "data/transform.h"
 #include "learn/figures.h"
 #include "learn/lesson.h"
 #include "learn/medial_source.h"
+#include "learn/online_source.h"
 #include "train/checkpoint.h"
 
 namespace cachectl::train {
@@ -35,7 +39,9 @@ void describe_settings(OptionTable& table, Options& options) {
               "LAYER=ARCHITECTURE by hand, instead of the study's");
   table.value("layers", &options.layers, "of the study; all it has chosen for when empty");
   describe(table, options.recipe);
-  table.value("views", &options.views, "draw augmented views where collected");
+  table.value("no_views", &options.no_views, "leave out the views that were collected");
+  table.value("online_augment", &options.online_augment,
+              "fresh views in every epoch, answered by the backbone");
   table.value("validate_every", &options.validate_every, "epochs; the last one always")
       .range(1, 10000);
   table
@@ -91,7 +97,39 @@ std::vector<std::pair<std::string, model::Architecture>> choose(
   return chosen;
 }
 
-artifact::TrainedCache trained(const Course& course, learn::MedialSource& source) {
+// Where the training samples come from: the medial file, or the backbone once more.
+struct Views {
+  std::unique_ptr<const data::Dataset> dataset;
+  data::Transform transform;
+  std::unique_ptr<learn::Source> source;
+
+  Views(const Options& options, const artifact::MedialReader& medial,
+        const std::vector<std::string>& names, std::size_t threads) {
+    const double memory = options.memory_gib * kGiB;
+    const auto seed = derive_seed(static_cast<std::uint64_t>(options.common.seed), "source");
+    if (!options.online_augment) {
+      source =
+          std::make_unique<learn::MedialSource>(medial, names, !options.no_views, memory, seed);
+      return;
+    }
+    if (options.backbone.path.empty()) {
+      fail(ExitCode::kUsage, "--online-augment needs --backbone and the section data");
+    }
+    model::BackboneOptions described = options.backbone;
+    described.device = options.common.device;
+    described.path = options.common.resolve(described.path);
+    dataset = data::open_dataset(options.data, options.common);
+    transform = data::Transform(options.data);
+    const auto backbone =
+        model::Backbone::load(described, {transform(dataset->read(0)).unsqueeze(0)});
+    // The backbone computes beside the students: few of them leave it more cores.
+    const std::size_t left = threads > names.size() ? threads - names.size() : 1;
+    source = std::make_unique<learn::OnlineSource>(medial, names, backbone, *dataset, transform,
+                                                   options.augment, left, memory, seed);
+  }
+};
+
+artifact::TrainedCache trained(const Course& course, learn::Source& source) {
   const auto& learnt = course.student.model();
   const auto model = model::CacheModel::from_state(learnt.architecture(), learnt.input_shape(),
                                                    learnt.classes(), course.best, course.layer);
@@ -165,12 +203,30 @@ void validate(learn::Source& source, std::vector<Course>& courses,
 
 }  // namespace
 
+data::AugmentOptions Options::default_views() {
+  data::AugmentOptions augment;
+  augment.flip = true;
+  augment.shift = 4;
+  augment.mixup = 1;
+  augment.mixup_share = 0.5;
+  return augment;
+}
+
 void describe(OptionTable& table, Options& options) {
   table.section("train");
   table.input("medial", options.medial, "activations and the backbone's answers").required();
   table.input("study", options.study, "of the search; or name architectures");
   table.output("out", options.out, "the trained cache models").required();
   describe_settings(table, options);
+  // For online views only.
+  const std::size_t before = table.options().size();
+  model::describe(table, options.backbone);
+  for (std::size_t i = before; i < table.options().size(); ++i) {
+    table.options()[i].is_required = false;
+  }
+  data::describe(table, options.data);
+  data::describe(table, options.augment);
+  table.section("train");
   table.value("minutes", &options.minutes, "shorten the training to fit; 0: no limit")
       .range(0, 1e6);
   table.value("memory_gib", &options.memory_gib, "for activations kept in memory").range(0, 1e6);
@@ -194,9 +250,10 @@ void run(Options& options) {
   for (const auto& [layer, architecture] : chosen) names.push_back(layer);
 
   const auto seed = static_cast<std::uint64_t>(options.common.seed);
-  learn::MedialSource source(medial, names, options.views, options.memory_gib * kGiB,
-                             derive_seed(seed, "source"));
-  learn::Workers workers(learn::thread_count(options.common.threads));
+  const auto threads = learn::thread_count(options.common.threads);
+  const Views views(options, medial, names, threads);
+  learn::Source& source = *views.source;
+  learn::Workers workers(threads);
   OptionTable table;
   describe_settings(table, options);
   std::string settings = table.effective() + fmt::format("seed: {}\nmedial: {}\n", seed,

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "base/options.h"
+#include "data/options.h"
 #include "learn/student.h"
+#include "model/backbone.h"
 
 namespace cachectl::train {
 
@@ -17,11 +19,19 @@ struct Options {
   std::map<std::string, std::string> architectures;
   std::vector<std::string> layers;  // of the study; empty: all it has chosen for
   double minutes = 0;               // 0: no limit; the cycle is shortened to fit
-  bool views = true;                // draw augmented views where collected
+  bool no_views = false;            // the samples themselves alone, also where views were collected
+  // Draw fresh views in every epoch and let the backbone answer them. The backbone is
+  // loaded for this alone.
+  bool online_augment = false;
+  model::BackboneOptions backbone;
+  data::Options data;
+  data::AugmentOptions augment = default_views();
   double memory_gib = 4;            // for activations
   std::int64_t validate_every = 5;  // epochs, [1, 10000]; the last one always
   std::int64_t patience = 0;  // stop a layer after so many validations without a gain; 0: never
   learn::Recipe recipe;
+
+  static data::AugmentOptions default_views();  // flip, shift 4, mixup on half of them
 };
 void describe(OptionTable& table, Options& options);
 

@@ -1,0 +1,82 @@
+#include "learn/online_source.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+
+#include <utility>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "data/loader.h"
+
+namespace cachectl::learn {
+
+OnlineSource::OnlineSource(const artifact::MedialReader& medial,
+                           const std::vector<std::string>& names,
+                           std::shared_ptr<const model::Backbone> backbone,
+                           const data::Dataset& dataset, const data::Transform& transform,
+                           const data::AugmentOptions& augment, std::size_t threads,
+                           double memory_bytes, std::uint64_t seed)
+    : recorded_(medial, names, false, memory_bytes, seed),
+      backbone_(std::move(backbone)),
+      dataset_(dataset),
+      transform_(transform),
+      augment_(augment),
+      threads_(threads),
+      seed_(seed) {
+  const auto* recorded = medial.provenance().find("backbone");
+  if (recorded != nullptr && recorded->content_hash != backbone_->hash()) {
+    fail(ExitCode::kIncompatible, "{} was recorded with another backbone ({:.12}) than {} ({:.12})",
+         medial.path(), recorded->content_hash, backbone_->options().path, backbone_->hash());
+  }
+  std::unordered_map<std::uint64_t, std::int64_t> position;
+  for (std::int64_t i = 0; i < dataset.size(); ++i) position[dataset.id(i)] = i;
+  for (const auto row : medial.rows_of(data::Part::kTrain)) {
+    const auto id = medial.rows().ids[static_cast<std::size_t>(row)];
+    const auto found = position.find(id);
+    if (found == position.end()) {
+      fail(ExitCode::kIncompatible, "{}: training sample {:016x} is not in {}", medial.path(), id,
+           dataset.name());
+    }
+    indices_.push_back(found->second);
+  }
+}
+
+void OnlineSource::epoch(std::int64_t epoch, std::int64_t count, std::int64_t batch_size,
+                         const std::vector<std::size_t>& layers,
+                         const std::function<void(const Batch&)>& consume) {
+  std::vector<std::int64_t> wanted;
+  for (const auto sample : epoch_order(samples(), count, seed_, epoch)) {
+    wanted.push_back(indices_[static_cast<std::size_t>(sample)]);
+  }
+  const auto total = static_cast<std::int64_t>(wanted.size());
+  data::LoaderOptions options;
+  options.batch_size = batch_size;
+  options.threads = 1;
+  options.augment = augment_;
+  options.seed = derive_seed(seed_, "views");
+  options.view = epoch + 1;
+  options.pool = indices_;
+  data::BatchLoader loader(dataset_, transform_, std::move(wanted), options);
+  std::vector<std::string> names;
+  for (const auto layer : layers) names.push_back(recorded_.layers()[layer].name);
+  const model::SegmentChain chain = backbone_->cut(names);
+  prefetch(
+      batches_in(total, batch_size), 3,
+      [&](std::int64_t i) {
+        if (i == 0) at::set_num_threads(static_cast<int>(threads_));
+        auto loaded = loader.next();
+        if (!loaded) fail(ExitCode::kCorrupt, "{}: samples ended early", dataset_.name());
+        Batch batch;
+        model::Tensors live = {loaded->inputs};
+        for (std::size_t segment = 0; segment + 1 < chain.size(); ++segment) {
+          live = chain.run(segment, live);
+          batch.activations.push_back(live[0].to(at::kFloat).contiguous());
+        }
+        batch.pd = backbone_->probabilities(chain.run(chain.size() - 1, live)[0]);
+        return batch;
+      },
+      consume);
+}
+
+}  // namespace cachectl::learn
