@@ -4,6 +4,8 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
@@ -33,6 +35,26 @@ double seconds_of(const std::function<void()>& work) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+// Of all threads, in the program and in the kernel.
+struct Cpu {
+  double user = 0, system = 0;
+};
+
+Cpu cpu_now() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  const auto seconds = [](const timeval& t) {
+    return static_cast<double>(t.tv_sec) + 1e-6 * static_cast<double>(t.tv_usec);
+  };
+  return {seconds(usage.ru_utime), seconds(usage.ru_stime)};
+}
+
+void add_cpu(Cpu& sum, const Cpu& before) {
+  const Cpu now = cpu_now();
+  sum.user += now.user - before.user;
+  sum.system += now.system - before.system;
+}
+
 double median(std::vector<double> values) {
   std::sort(values.begin(), values.end());
   return values[values.size() / 2];
@@ -53,7 +75,7 @@ collect::Options options_for(const std::string& backbone, const std::string& dat
 }
 
 // The plain backbone over the same batches, read by the same loader.
-double plain_seconds(const collect::Options& options) {
+double plain_seconds(const collect::Options& options, Cpu& cpu) {
   const auto dataset = data::open_dataset(options.data, options.common);
   const data::Transform transform(options.data);
   data::LoaderOptions loading;
@@ -61,18 +83,24 @@ double plain_seconds(const collect::Options& options) {
   data::BatchLoader first(*dataset, transform, {0, 1, 2, 3}, loading);
   const auto backbone = model::Backbone::load(options.backbone, {first.next()->inputs});
   data::BatchLoader loader(*dataset, transform, data::all_indices(*dataset), loading);
-  return seconds_of([&] {
+  const Cpu before = cpu_now();
+  const double seconds = seconds_of([&] {
     while (const auto batch = loader.next()) (void)backbone->run({batch->inputs});
   });
+  add_cpu(cpu, before);
+  return seconds;
 }
 
 Json overhead(collect::Options options, const std::string& storage, int repeats) {
   options.storage = storage;
   std::vector<double> plain, whole, ratios;
   collect::Timings timings;
+  Cpu plain_cpu, whole_cpu;
   for (int i = 0; i < repeats; ++i) {
-    plain.push_back(plain_seconds(options));
+    plain.push_back(plain_seconds(options, plain_cpu));
+    const Cpu before = cpu_now();
     const collect::Result result = collect::record(options);
+    add_cpu(whole_cpu, before);
     timings = result.timings;
     whole.push_back(timings.total);
     ratios.push_back(whole.back() / plain.back());
@@ -85,6 +113,12 @@ Json overhead(collect::Options options, const std::string& storage, int repeats)
           {"ratio", median(ratios)},
           {"ratio_low", *low},
           {"ratio_high", *high},
+          // Per run; the collection's has the loading of the backbone in it.
+          {"cpu_seconds",
+           {{"plain_user", plain_cpu.user / repeats},
+            {"plain_system", plain_cpu.system / repeats},
+            {"collect_user", whole_cpu.user / repeats},
+            {"collect_system", whole_cpu.system / repeats}}},
           {"last_run",
            {{"backbone", timings.backbone},
             {"conversion", timings.conversion},
