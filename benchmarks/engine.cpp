@@ -128,7 +128,7 @@ Json measure(const std::shared_ptr<const model::Backbone>& backbone, std::int64_
     double plain = 0, with_empty = 0, with_never = 0, look_ups = 0, with_saving = 0;
     double spent = 0;
     const std::vector<std::function<void()>> turns = {
-        [&] { plain = seconds([&] { backbone->run({inputs}); }); },
+        [&] { plain = seconds([&] { backbone->probabilities(backbone->run({inputs})); }); },
         [&] { with_empty = seconds([&] { empty.infer(inputs, ignore); }); },
         [&] { with_never = seconds([&] { never.infer(inputs, ignore); }); },
         [&] {

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/text.h"
+#include "model/convolution.h"
 
 namespace cachectl::model {
 namespace {
@@ -50,6 +51,18 @@ at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Ten
                     groups);
 }
 
+// A convolution and the ReLU behind it with its kernel kept, where oneDNN has a fast one;
+// else nullptr. add: another tensor is added in front of the ReLU.
+std::shared_ptr<const Convolution> kept_kernel(const at::Tensor& weight, const at::Tensor& bias,
+                                               std::int64_t stride, std::int64_t groups, bool add) {
+  const std::int64_t padding = weight.size(2) / 2;
+  ConvolutionSpec spec{weight, bias, {stride, stride}, {padding, padding}, {1, 1}, groups, {}};
+  spec.epilogue.add = add;
+  spec.epilogue.kind = Epilogue::Kind::kLeaky;  // of slope 0
+  if (!Convolution::supports(spec)) return nullptr;
+  return std::make_shared<const Convolution>(std::move(spec));
+}
+
 // The network with batch norms folded: each layer a weight and a bias.
 class Frozen : public Predictor {
  public:
@@ -57,6 +70,7 @@ class Frozen : public Predictor {
     HeadLayer layer;
     at::Tensor depth_weight, depth_bias;  // the per-channel half
     at::Tensor weight, bias;
+    std::shared_ptr<const Convolution> depth_kernel, kernel;  // of the same; may be null
   };
   Frozen(std::vector<Step> steps, at::Tensor weight, at::Tensor bias, Sizes input_shape,
          SegmentCost cost, at::ScalarType type)
@@ -83,12 +97,17 @@ class Frozen : public Predictor {
     const auto& layer = step.layer;
     switch (layer.kind) {
       case Kind::kConvolution:
+        if (step.kernel != nullptr) return step.kernel->run(x, {});
         return convolve(x, step.weight, step.bias, layer).relu_();
       case Kind::kResidual:
+        if (step.kernel != nullptr) return step.kernel->run(x, x);
         return convolve(x, step.weight, step.bias, layer).add_(x).relu_();
       case Kind::kDepthwise: {
         const at::Tensor between =
-            convolve(x, step.depth_weight, step.depth_bias, layer, x.size(1)).relu_();
+            step.depth_kernel != nullptr
+                ? step.depth_kernel->run(x, {})
+                : convolve(x, step.depth_weight, step.depth_bias, layer, x.size(1)).relu_();
+        if (step.kernel != nullptr) return step.kernel->run(between, {});
         return at::conv2d(between, step.weight, step.bias).relu_();
       }
       case Kind::kPool:
@@ -316,12 +335,19 @@ std::shared_ptr<const Predictor> CacheModel::freeze(const std::string& precision
     switch (step.layer.kind) {
       case Kind::kConvolution:
       case Kind::kResidual:
+        std::tie(step.weight, step.bias) = fold(i, "norm", leaf("weight"));
+        step.kernel = kept_kernel(step.weight, step.bias, step.layer.stride, 1,
+                                  step.layer.kind == Kind::kResidual);
+        break;
       case Kind::kLinear:
         std::tie(step.weight, step.bias) = fold(i, "norm", leaf("weight"));
         break;
       case Kind::kDepthwise:
         std::tie(step.depth_weight, step.depth_bias) = fold(i, "depth_norm", leaf("depth_weight"));
         std::tie(step.weight, step.bias) = fold(i, "norm", leaf("weight"));
+        step.depth_kernel = kept_kernel(step.depth_weight, step.depth_bias, step.layer.stride,
+                                        step.depth_weight.size(0), false);
+        step.kernel = kept_kernel(step.weight, step.bias, 1, 1, false);
         break;
       case Kind::kAttention:
         step.weight = leaf("query").to(type, false, true);
