@@ -146,6 +146,8 @@ data::AugmentOptions Options::default_views() {
   data::AugmentOptions augment;
   augment.flip = true;
   augment.shift = 4;
+  augment.mixup = 1;
+  augment.mixup_share = 0.5;
   return augment;
 }
 
