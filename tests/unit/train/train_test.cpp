@@ -179,6 +179,18 @@ TEST_F(Train, SaysWhatIsWrongWithAnArchitecture) {
   expect_error([&] { quietly(none); }, ExitCode::kNothingProcessed, "no layer to train");
 }
 
+TEST_F(Train, MinutesShortenTheCycle) {
+  auto timed = options("timed.h5");
+  timed.recipe.epochs = 10000;
+  timed.minutes = 0.01;
+  quietly(timed);
+  const auto caches = artifact::read_caches(timed.out);
+  for (const auto& cache : caches.caches) {
+    EXPECT_LT(cache.curve.back().epoch, 10000);
+    EXPECT_GE(cache.curve.back().epoch, 1);
+  }
+}
+
 TEST_F(Train, RefusesAStudyOfOtherSamples) {
   artifact::Study study;
   study.classes = 4;
