@@ -105,6 +105,20 @@ TEST_F(Convolutions, AddAndActivateInTheSamePass) {
   }
 }
 
+TEST_F(Convolutions, OfNarrowImagesEqualLibTorchs) {
+  for (const std::int64_t stride : {1, 2}) {
+    ConvolutionSpec spec = spec_of(32, 48, 3, stride, 1, 1, 1);
+    const at::Tensor x = at::randn({11, 32, 4, 4});
+    const at::Tensor plain = by_libtorch(spec, x), other = at::randn(plain.sizes());
+    EXPECT_TRUE(at::allclose(Convolution(spec).run(x, {}), plain, 1e-4, 1e-5));
+    spec.epilogue.add = true;
+    spec.epilogue.kind = Epilogue::Kind::kLeaky;
+    const at::Tensor got = Convolution(spec).run(x, other);
+    EXPECT_TRUE(at::allclose(got, at::relu(plain + other), 1e-4, 1e-5));
+    EXPECT_TRUE(got.is_contiguous(at::MemoryFormat::ChannelsLast));
+  }
+}
+
 TEST_F(Convolutions, BroadcastWhatIsAdded) {
   ConvolutionSpec spec = spec_of(16, 24, 3, 1, 1, 1, 1);
   const at::Tensor x = at::randn({2, 16, 7, 7}), other = at::randn({1, 24, 1, 1});
