@@ -142,6 +142,7 @@ struct Backbone::State {
   OutputKind output_kind = OutputKind::kLogits;
   std::int64_t num_classes = 0;
   ChainInputs inputs;
+  std::shared_ptr<const void> functions;  // see Frozen; outlives the graph
   std::unique_ptr<Dependencies> dependencies;
   std::vector<Cut> cuts;
   std::vector<Place> places;
@@ -324,6 +325,7 @@ void Backbone::State::count(const Tensors& example) {
 std::shared_ptr<const SegmentChain::State> Backbone::State::build(
     const std::vector<std::size_t>& places_in) const {
   auto chain = std::make_shared<SegmentChain::State>();
+  chain->functions = functions;
   chain->path = options.path;
   chain->inputs = inputs;
   const Cut* from = nullptr;
@@ -367,8 +369,10 @@ std::shared_ptr<const Backbone> Backbone::load(const BackboneOptions& options,
   }
   example = state->inputs.prepare(example);
   const auto prepare = [&] {
-    state->dependencies =
-        std::make_unique<Dependencies>(load_frozen(freeze, example, options.output));
+    const Frozen frozen = load_frozen(freeze, example, options.output);
+    state->dependencies.reset();
+    state->functions = frozen.functions;
+    state->dependencies = std::make_unique<Dependencies>(frozen.graph);
     state->check_batches(example);
   };
   try {

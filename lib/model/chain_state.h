@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -23,6 +24,7 @@ struct ChainInputs {
 };
 
 struct SegmentChain::State {
+  std::shared_ptr<const void> functions;  // see Frozen; outlives the programs
   std::string path;
   ChainInputs inputs;
   std::vector<std::string> names;

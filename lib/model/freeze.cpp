@@ -255,9 +255,13 @@ std::string first_line(const std::exception& error) {
   return reason.empty() ? what.substr(0, what.find('\n')) : reason;
 }
 
-GraphPtr load_frozen(const FreezeOptions& options, const Tensors& inputs,
-                     const std::string& output) {
-  const jit::Module frozen = freeze(read(options), options);
+Frozen load_frozen(const FreezeOptions& options, const Tensors& inputs, const std::string& output) {
+  using Units = std::vector<std::shared_ptr<const jit::CompilationUnit>>;
+  const auto functions = std::make_shared<Units>();
+  const jit::Module loaded = read(options);
+  functions->push_back(loaded._ivalue()->compilation_unit());
+  const jit::Module frozen = freeze(loaded, options);
+  functions->push_back(frozen._ivalue()->compilation_unit());
   GraphPtr graph = frozen.get_method("forward").graph()->copy();
   bind_arguments(frozen, *graph, inputs, options.path);
   try {
@@ -275,7 +279,7 @@ GraphPtr load_frozen(const FreezeOptions& options, const Tensors& inputs,
     fail(ExitCode::kIncompatible, "{}: its graph can't be prepared for these inputs: {}",
          options.path, first_line(error));
   }
-  return graph;
+  return {graph, functions};
 }
 
 }  // namespace cachectl::model

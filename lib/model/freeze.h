@@ -17,14 +17,20 @@ struct FreezeOptions {
   bool bfloat16 = false;
 };
 
+struct Frozen {
+  GraphPtr graph;
+  // The functions that the graph's nodes were inlined from. LibTorch names them when an
+  // operation fails, by plain pointers: they must live as long as anything made of the graph.
+  std::shared_ptr<const void> functions;
+};
+
 // Reads a TorchScript file and gives its forward as one graph of plain operations:
 // evaluation mode, weights as constants, calls inlined, convolution and batch norm
 // folded, in-place operations made functional where that is provable, branches
 // on ranks and dtypes of `inputs` decided. The graph's inputs are forward's
 // arguments; one tensor comes out, chosen by `output` (BackboneOptions).
 // Refuses programs that read or write files. Throws Error (3, 4, 5).
-GraphPtr load_frozen(const FreezeOptions& options, const Tensors& inputs,
-                     const std::string& output);
+Frozen load_frozen(const FreezeOptions& options, const Tensors& inputs, const std::string& output);
 
 // What LibTorch says is wrong, without its stack of C++ frames.
 std::string first_line(const std::exception& error);

@@ -124,6 +124,10 @@ TEST(Loading, RefusesAnotherNumberOfInputs) {
 TEST(Loading, SaysWhatFailsOnInputsOfTheWrongKind) {
   const auto file = with_forward(returning("z"));
   expect_refused(options_for(file), {at::randn({3, 7})}, ExitCode::kIncompatible, "forward fails");
+  // LibTorch names the functions that a node was inlined from.
+  const auto nested = fixtures::residual_net();
+  expect_refused(options_for(nested), {at::randn({3, 7, 8, 8})}, ExitCode::kIncompatible,
+                 "forward fails on these inputs (7x8x8 each)");
 }
 
 TEST(Loading, DetectsProbabilities) {
