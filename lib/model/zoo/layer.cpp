@@ -180,6 +180,7 @@ Layer sequential(std::vector<std::pair<std::string, Layer>> layers) {
 
 Layer sequential(std::vector<Layer> layers) {
   std::vector<std::pair<std::string, Layer>> named;
+  named.reserve(layers.size());
   for (Layer& layer : layers) {
     named.emplace_back(std::to_string(named.size()), std::move(layer));
   }
