@@ -76,6 +76,7 @@ Layer vit_small(const Spec& spec) {
   constexpr int kBlocks = 6;
   const std::int64_t patch = spec.input_size / kGrid;
   std::vector<std::pair<std::string, Layer>> blocks;
+  blocks.reserve(kBlocks);
   for (int i = 0; i < kBlocks; ++i) {
     blocks.emplace_back(fmt::format("encoder_layer_{}", i), encoder_block(kWidth, kHeads, kHidden));
   }

@@ -55,7 +55,7 @@ Directory find_directory(const RawFile& file) {
 
 // Replaces sizes and offset by those of the zip64 field among the extra fields.
 void read_zip64(const std::vector<char>& bytes, std::size_t at, std::size_t end,
-                std::vector<std::uint64_t*> values) {
+                const std::vector<std::uint64_t*>& values) {
   while (end - at >= 4) {
     const std::size_t field_end = at + 4 + number_at<std::uint16_t>(bytes, at + 2);
     if (field_end > end) return;
