@@ -18,7 +18,7 @@ struct Recipe {
   std::int64_t epochs = 60;       // [1, 10000]
   std::int64_t batch_size = 128;  // [2, 65536]
   double learning_rate = 3e-3;    // at the top of the cycle, (0, 1]
-  double weight_decay = 0.05;     // [0, 10], of weights, times the learning rate
+  double weight_decay = 0.3;      // [0, 10], of weights, times the learning rate
   double warm_up = 0.25;          // share of the steps, [0, 1)
 };
 void describe(OptionTable& table, Recipe& recipe);  // into the present section
