@@ -5,6 +5,7 @@
 #include <torch/csrc/jit/runtime/interpreter.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <optional>
 #include <set>
@@ -228,9 +229,11 @@ std::vector<c10::IValue> Program::run_values(std::vector<c10::IValue> inputs) co
   return inputs;
 }
 
-at::Tensor Program::run(const Tensors& inputs) const {
-  std::vector<c10::IValue> stack = run_values({inputs.begin(), inputs.end()});
-  return std::move(stack.at(0)).toTensor();
+at::Tensor Program::run(Tensors inputs) const {
+  std::vector<c10::IValue> stack(std::make_move_iterator(inputs.begin()),
+                                 std::make_move_iterator(inputs.end()));
+  inputs.clear();
+  return std::move(run_values(std::move(stack)).at(0)).toTensor();
 }
 
 }  // namespace cachectl::model

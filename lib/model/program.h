@@ -26,7 +26,8 @@ class Program {
   Program& operator=(Program&&) noexcept;
 
   // One output. Throws c10::Error as the operations do.
-  at::Tensor run(const Tensors& inputs) const;
+  // inputs are released as soon as nothing behind needs them, unless the caller holds them.
+  at::Tensor run(Tensors inputs) const;
   std::vector<c10::IValue> run_values(std::vector<c10::IValue> inputs) const;
 
  private:

@@ -2,6 +2,8 @@
 
 #include <ATen/ATen.h>
 
+#include <utility>
+
 #include "base/error.h"
 #include "base/text.h"
 #include "model/chain_state.h"
@@ -58,11 +60,12 @@ const std::vector<std::string>& SegmentChain::candidates() const {
   return state_->names;
 }
 
-Tensors SegmentChain::run(std::size_t segment, const Tensors& live) const {
+Tensors SegmentChain::run(std::size_t segment, Tensors live) const {
   const Program& program = state_->programs.at(segment);
   const bool last = segment + 1 == size();
   try {
-    at::Tensor output = program.run(segment == 0 ? state_->inputs.prepare(live) : live);
+    if (segment == 0) live = state_->inputs.prepare(live);
+    at::Tensor output = program.run(std::move(live));
     if (last) output = output.to(at::kFloat);
     return {std::move(output)};
   } catch (const Error&) {
@@ -76,7 +79,7 @@ Tensors SegmentChain::run(std::size_t segment, const Tensors& live) const {
 
 at::Tensor SegmentChain::run(const Tensors& inputs) const {
   Tensors live = inputs;
-  for (std::size_t i = 0; i < size(); ++i) live = run(i, live);
+  for (std::size_t i = 0; i < size(); ++i) live = run(i, std::move(live));
   return live.at(0);
 }
 

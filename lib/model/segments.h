@@ -31,7 +31,8 @@ class SegmentChain {
   // then what else the rest needs; for the last, one tensor [B, C], float32, raw.
   // An activation is dense, in any memory format (channels last, mostly): contiguous() before
   // its bytes are read in order. It stays as it is until its holder drops it.
-  Tensors run(std::size_t segment, const Tensors& live) const;
+  // What is moved in is freed on the way.
+  Tensors run(std::size_t segment, Tensors live) const;
   at::Tensor run(const Tensors& inputs) const;  // all segments
 
  private:

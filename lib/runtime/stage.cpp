@@ -143,7 +143,7 @@ StageStats run_stage(const model::Backbone& backbone, const PreparedPlan& prepar
   answer.classes = backbone.num_classes();
   answer.exit = stage;
 
-  rows.live = prepared.chain.run(stage, rows.live);
+  rows.live = prepared.chain.run(stage, std::move(rows.live));
   if (stage == prepared.plan.exits.size()) {
     const at::Tensor raw = rows.live.at(0).cpu().contiguous();
     const at::Tensor probabilities = backbone.probabilities(raw).contiguous();
