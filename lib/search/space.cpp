@@ -46,7 +46,9 @@ void complete(Space& space) {
                      {"3", "conv3x3/2-48, res3x3, conv3x3/2-64, pool2"},
                      {"4", "conv3x3/2-64, mean"},
                      {"5", "pool2, conv3x3-64, pool2"},
-                     {"6", "mean, fc256"}};
+                     {"6", "mean, fc256"},
+                     {"7", "pool2"},
+                     {"8", "pool2, fc256, fc256"}};
     }
   }
 }
