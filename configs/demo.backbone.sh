@@ -3,4 +3,5 @@
 set -euo pipefail
 backbone=$OUT/backbone.pt
 if [ -f "$backbone" ]; then exit 0; fi
-"$BIN/cachectl-backbone" train --arch resnet8 --data-mean 0.5 --data-std 0.25 --out "$backbone"
+"$BIN/cachectl-backbone" train --arch resnet8 --epochs 10 --batch-size 64 --no-flip --shift 2 \
+  --data-mean 0.5 --data-std 0.25 --out "$backbone"

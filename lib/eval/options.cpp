@@ -17,7 +17,8 @@ void describe(OptionTable& table, Options& options) {
   table.value("beside", &options.beside, "reports of other methods, to draw their curves beside");
   table.value("all_samples", &options.all_samples,
               "measure on the whole data set (samples that the plan has seen are still refused)");
-  table.value("use_labels", &options.use_labels, "open the data's labels, where it has them; --use-labels=false: not");
+  table.value("use_labels", &options.use_labels,
+              "open the data's labels, where it has them; --use-labels=false: not");
   table.value("timing", &options.timing, "measure latency; --timing=false: not");
   table.value("batches", &options.batches, "batch sizes of the latency").range(1, 65536);
   table.value("repeats", &options.repeats, "pairs of runs per batch size").range(2, 1e6);

@@ -8,8 +8,8 @@
 #include <string>
 
 #include "collect/collect.h"
-#include "zoo/zoo.h"
 #include "support/scratch.h"
+#include "zoo/zoo.h"
 
 // An untrained resnet8 over 200 synthetic images of 16x16, and what collects from it.
 namespace cachectl::collect {
