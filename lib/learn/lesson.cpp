@@ -32,6 +32,7 @@ std::vector<std::size_t> by_cost(const std::vector<Student>& students) {
   std::vector<std::size_t> order(students.size());
   std::iota(order.begin(), order.end(), 0);
   std::vector<double> macs;
+  macs.reserve(students.size());
   for (const auto& student : students) macs.push_back(student.model().cost().macs);
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return macs[a] > macs[b]; });

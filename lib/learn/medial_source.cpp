@@ -148,8 +148,10 @@ void MedialSource::stream(const std::vector<std::int64_t>& rows, std::int64_t ep
                           std::int64_t batch_size, const std::vector<std::size_t>& layers,
                           const std::function<void(const Batch&)>& consume) {
   std::vector<std::string> names;
+  names.reserve(layers.size());
   for (const auto layer : layers) names.push_back(layers_[layer].name);
   std::vector<std::int64_t> of_file;
+  of_file.reserve(rows.size());
   for (const auto row : rows) of_file.push_back(train_rows_[static_cast<std::size_t>(row)]);
   artifact::MedialLoaderOptions options;
   options.batch_size = batch_size;

@@ -59,6 +59,7 @@ void OnlineSource::epoch(std::int64_t epoch, std::int64_t count, std::int64_t ba
   options.pool = indices_;
   data::BatchLoader loader(dataset_, transform_, std::move(wanted), options);
   std::vector<std::string> names;
+  names.reserve(layers.size());
   for (const auto layer : layers) names.push_back(recorded_.layers()[layer].name);
   const model::SegmentChain chain = backbone_->cut(names);
   prefetch(

@@ -194,9 +194,10 @@ CacheModel::CacheModel(Architecture architecture, Sizes input_shape, std::int64_
       leaf.fill_(is_scale ? 1 : 0);
       continue;
     }
-    const auto fan_in = static_cast<double>(count_of(slot.shape) / slot.shape[0]);
+    const std::int64_t fan_in = count_of(slot.shape) / slot.shape[0];
     // The classifier has no ReLU behind it and starts near the uniform distribution.
-    const double deviation = std::sqrt((slot.name == "classifier.weight" ? 0.1 : 2.0) / fan_in);
+    const double deviation =
+        std::sqrt((slot.name == "classifier.weight" ? 0.1 : 2.0) / static_cast<double>(fan_in));
     float* values = leaf.data_ptr<float>();
     for (std::int64_t k = 0; k < leaf.numel(); ++k) {
       values[k] = static_cast<float>(deviation * rng.normal());

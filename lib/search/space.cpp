@@ -30,8 +30,7 @@ void fill(std::vector<T>& values, const std::vector<T>& preset) {
 // The paper's space, or one with what has shown its worth since.
 void complete(Space& space) {
   const bool wide = space.name == "wide";
-  fill(space.kernels,
-       wide ? std::vector<std::int64_t>{1, 3, 5} : std::vector<std::int64_t>{1, 3, 5});
+  fill(space.kernels, {1, 3, 5});
   fill(space.strides, {1, 2, 3});
   fill(space.channels, wide ? std::vector<std::int64_t>{16, 24, 32, 48, 64, 96, 128}
                             : std::vector<std::int64_t>{32, 64});

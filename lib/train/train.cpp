@@ -247,6 +247,7 @@ void run(Options& options) {
   }
   const auto chosen = choose(options, medial, study);
   std::vector<std::string> names;
+  names.reserve(chosen.size());
   for (const auto& [layer, architecture] : chosen) names.push_back(layer);
 
   const auto seed = static_cast<std::uint64_t>(options.common.seed);
