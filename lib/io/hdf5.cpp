@@ -81,6 +81,19 @@ void check(herr_t status, ExitCode code, const std::string& where, const char* w
   if (status < 0) fail(code, "{}: {}: {}", where, what, library_reason());
 }
 
+// Equal contents give equal bytes: no object times. Attributes stay in the object's
+// header: HDF5 1.10 may free wild pointers when their other place, a heap, is damaged.
+constexpr unsigned kMostInHeader = 65535;
+void set_up_object(hid_t properties) {
+  H5Pset_obj_track_times(properties, false);
+  H5Pset_attr_phase_change(properties, kMostInHeader, 0);
+}
+// The same holds for the links of a group.
+void set_up_group(hid_t properties) {
+  set_up_object(properties);
+  H5Pset_link_phase_change(properties, kMostInHeader, 0);
+}
+
 constexpr auto kBad = ExitCode::kCorrupt;
 constexpr auto kWrite = ExitCode::kCannotOpen;
 
@@ -544,7 +557,7 @@ Group Group::create_group(const std::string& name) {
   create_parents(name);
   const std::string where = below(where_, name);
   const Handle properties = wrap(H5Pcreate(H5P_GROUP_CREATE));
-  H5Pset_obj_track_times(properties.id(), false);
+  set_up_group(properties.id());
   return Group(
       checked(H5Gcreate2(handle_.id(), name.c_str(), H5P_DEFAULT, properties.id(), H5P_DEFAULT),
               kWrite, where, "cannot create the group"),
@@ -578,7 +591,7 @@ Dataset Group::create_dataset(const std::string& name, DType dtype, const Shape&
       wrap(shape.empty() ? H5Screate(H5S_SCALAR)
                          : H5Screate_simple(int(sizes.size()), sizes.data(), limits.data()));
   const Handle properties = wrap(H5Pcreate(H5P_DATASET_CREATE));
-  H5Pset_obj_track_times(properties.id(), false);
+  set_up_object(properties.id());
   if (layout.rows_per_chunk > 0) {
     auto chunk = sizes;
     chunk.at(0) = static_cast<hsize_t>(layout.rows_per_chunk);
@@ -608,7 +621,7 @@ Dataset Group::create_virtual(const std::string& name, DType dtype, const Shape&
   for (const auto& source : sources) total += source.rows;
   const Handle space = space_of(sized(total));
   const Handle properties = wrap(H5Pcreate(H5P_DATASET_CREATE));
-  H5Pset_obj_track_times(properties.id(), false);
+  set_up_object(properties.id());
   std::vector<hsize_t> start(row_shape.size() + 1, 0);
   for (const auto& source : sources) {
     if (source.rows == 0) continue;
@@ -701,7 +714,7 @@ void Group::write_texts(const std::string& name, const std::vector<std::string>&
   const Handle type = text_type(width);
   const Handle space = space_of({std::int64_t(values.size())});
   const Handle properties = wrap(H5Pcreate(H5P_DATASET_CREATE));
-  H5Pset_obj_track_times(properties.id(), false);
+  set_up_object(properties.id());
   const Handle dataset = checked(H5Dcreate2(handle_.id(), name.c_str(), type.id(), space.id(),
                                             H5P_DEFAULT, properties.id(), H5P_DEFAULT),
                                  kWrite, where, "cannot create the data set");
@@ -789,9 +802,8 @@ File::File(Handle handle, std::filesystem::path path)
 
 File File::create(const std::filesystem::path& path) {
   const Call call;
-  // Equal contents give equal bytes: no object times in the file.
   const Handle properties = wrap(H5Pcreate(H5P_FILE_CREATE));
-  H5Pset_obj_track_times(properties.id(), false);
+  set_up_group(properties.id());
   // From format 1.10 on all metadata has checksums: damage is an error and no crash.
   const Handle access = wrap(H5Pcreate(H5P_FILE_ACCESS));
   H5Pset_libver_bounds(access.id(), H5F_LIBVER_V110, H5F_LIBVER_V110);
