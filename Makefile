@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc)
 export PATH := $(CURDIR)/$(BUILD)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup configure build test demo experiment lint format bench asan clean
+.PHONY: help setup configure build test demo experiment lint format  asan clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,9 +32,6 @@ demo: build  ## the whole chain on the synthetic set, ending with its report
 
 experiment: build  ## EXP=name DATA=folder: one experiment of configs/, into runs/name
 	@pipelines/run.sh configs/$(EXP).yaml runs/$(EXP) $(if $(DATA),--data-root $(abspath $(DATA)))
-
-bench: build  ## benchmarks, as JSON into runs/bench (on an idle machine)
-	@benchmarks/run.sh runs/bench $(abspath $(DATA))
 
 asan: setup  ## unit tests under the address and undefined-behaviour sanitizers
 	@cmake --preset asan >/dev/null
