@@ -45,7 +45,12 @@ const std::vector<Tool>& tools() {
        "--config C --plan plan.h5 --out report.h5 --html report.html",
        "The only tool that opens labels, where the data has them. Writes figures and a page to "
        "read in a browser.",
-       "select"},
+       "select serve"},
+      {"serve", "answer requests over HTTP and WebSocket, each item at its exit",
+       "--config C --plan plan.h5 --port 8080",
+       "Speaks the Open Inference Protocol v2, streams answers as exits resolve them, and takes a "
+       "new plan while it runs. A page for people and Prometheus' metrics are on the same port.",
+       "select eval"},
       {"labels", "copy the true labels of a data set into a file of their own",
        "--config C --out labels.h5",
        "No part of the chain: for an evaluation where the data set itself can't go.", "eval"},

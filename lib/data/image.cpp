@@ -13,18 +13,20 @@ namespace cachectl::data {
 
 namespace image_detail {
 
-void require_size(std::int64_t width, std::int64_t height, const std::string& path) {
+void require_size(std::int64_t width, std::int64_t height, const std::string& path,
+                  std::int64_t max_pixels) {
   if (width > 0 && height > 0 && width <= kLargestImageSide && height <= kLargestImageSide &&
-      width * height <= kLargestImagePixels) {
+      width * height <= max_pixels) {
     return;
   }
   fail(ExitCode::kCorrupt, "{}: an image of {}x{} pixels; at most {} a side and {} in all are read",
-       path, width, height, kLargestImageSide, kLargestImagePixels);
+       path, width, height, kLargestImageSide, max_pixels);
 }
 
 }  // namespace image_detail
 
-at::Tensor decode_image(const std::vector<std::uint8_t>& bytes, const std::string& path) {
+at::Tensor decode_image(const std::vector<std::uint8_t>& bytes, const std::string& path,
+                        std::int64_t max_pixels) {
   constexpr std::array<std::uint8_t, 8> kPng = {0x89, 'P', 'N', 'G', '\r', '\n', 0x1a, '\n'};
   constexpr std::array<std::uint8_t, 3> kJpeg = {0xff, 0xd8, 0xff};
   const auto starts_with = [&](const auto& magic) {
@@ -32,9 +34,9 @@ at::Tensor decode_image(const std::vector<std::uint8_t>& bytes, const std::strin
   };
   image_detail::Pixels pixels;
   if (starts_with(kPng)) {
-    pixels = image_detail::decode_png(bytes, path);
+    pixels = image_detail::decode_png(bytes, path, max_pixels);
   } else if (starts_with(kJpeg)) {
-    pixels = image_detail::decode_jpeg(bytes, path);
+    pixels = image_detail::decode_jpeg(bytes, path, max_pixels);
   } else if (bytes.empty()) {
     fail(ExitCode::kCorrupt, "{}: the file is empty; expected a PNG or JPEG image", path);
   } else {

@@ -19,8 +19,10 @@ inline constexpr std::uint64_t kLargestImageFile = 256ULL << 20;
 // Throws Error(kCannotOpen), or Error(kCorrupt) that names the file and what is wrong.
 at::Tensor read_image(const std::string& path);
 
-// The same from memory; path is for messages only.
-at::Tensor decode_image(const std::vector<std::uint8_t>& bytes, const std::string& path);
+// The same from memory; path is for messages only. max_pixels: a bound below the usual one, for
+// images from strangers.
+at::Tensor decode_image(const std::vector<std::uint8_t>& bytes, const std::string& path,
+                        std::int64_t max_pixels = kLargestImagePixels);
 
 namespace image_detail {
 
@@ -29,9 +31,12 @@ struct Pixels {
   std::int64_t width = 0, height = 0;
   std::vector<std::uint8_t> values;
 };
-Pixels decode_png(const std::vector<std::uint8_t>& bytes, const std::string& path);
-Pixels decode_jpeg(const std::vector<std::uint8_t>& bytes, const std::string& path);
-void require_size(std::int64_t width, std::int64_t height, const std::string& path);
+Pixels decode_png(const std::vector<std::uint8_t>& bytes, const std::string& path,
+                  std::int64_t max_pixels);
+Pixels decode_jpeg(const std::vector<std::uint8_t>& bytes, const std::string& path,
+                   std::int64_t max_pixels);
+void require_size(std::int64_t width, std::int64_t height, const std::string& path,
+                  std::int64_t max_pixels = kLargestImagePixels);
 
 }  // namespace image_detail
 

@@ -98,7 +98,8 @@ std::vector<std::uint8_t> cmyk_to_rgb(const std::vector<std::uint8_t>& cmyk, boo
 
 }  // namespace
 
-Pixels decode_jpeg(const std::vector<std::uint8_t>& bytes, const std::string& path) {
+Pixels decode_jpeg(const std::vector<std::uint8_t>& bytes, const std::string& path,
+                   std::int64_t max_pixels) {
   Reader reader;
   reader.codec.err = jpeg_std_error(&reader.errors);
   reader.codec.client_data = &reader;
@@ -110,7 +111,7 @@ Pixels decode_jpeg(const std::vector<std::uint8_t>& bytes, const std::string& pa
   Pixels pixels;
   pixels.width = reader.codec.image_width;
   pixels.height = reader.codec.image_height;
-  require_size(pixels.width, pixels.height, path);
+  require_size(pixels.width, pixels.height, path, max_pixels);
   const bool has_black = reader.codec.out_color_space == JCS_CMYK;
   pixels.values.resize(static_cast<std::size_t>(pixels.width * pixels.height) *
                        (has_black ? 4 : 3));

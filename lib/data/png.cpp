@@ -69,7 +69,8 @@ bool read_rows(Reader& reader, png_bytepp rows) {
 
 }  // namespace
 
-Pixels decode_png(const std::vector<std::uint8_t>& bytes, const std::string& path) {
+Pixels decode_png(const std::vector<std::uint8_t>& bytes, const std::string& path,
+                  std::int64_t max_pixels) {
   Reader reader(bytes.data(), bytes.size());
   reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, &reader, on_error, on_warning);
   if (reader.png != nullptr) reader.info = png_create_info_struct(reader.png);
@@ -79,7 +80,7 @@ Pixels decode_png(const std::vector<std::uint8_t>& bytes, const std::string& pat
   Pixels pixels;
   pixels.width = png_get_image_width(reader.png, reader.info);
   pixels.height = png_get_image_height(reader.png, reader.info);
-  require_size(pixels.width, pixels.height, path);
+  require_size(pixels.width, pixels.height, path, max_pixels);
   const std::size_t stride = static_cast<std::size_t>(pixels.width) * 3;
   if (png_get_rowbytes(reader.png, reader.info) != stride) {
     fail(ExitCode::kCorrupt, "{}: corrupt PNG: rows of {} bytes, expected {}", path,

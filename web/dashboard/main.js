@@ -1,0 +1,1 @@
+import { h } from "../shared/dom.js"; document.getElementById("page").append(h("h1", {}, "cachectl-serve"));
