@@ -39,7 +39,7 @@ $(OUT)/study.h5: $(OUT)/medial.h5 $(OUT)/profile.h5
 	$(call step,search,--medial $(OUT)/medial.h5 --profile $(OUT)/profile.h5 --out $@)
 
 $(OUT)/caches.h5: $(OUT)/medial.h5 $(OUT)/study.h5
-	$(call step,train,--medial $(OUT)/medial.h5 --study $(OUT)/study.h5 --out $@)
+	$(call step,train,$(backbone) --medial $(OUT)/medial.h5 --study $(OUT)/study.h5 --out $@)
 
 $(OUT)/calibrated.h5: $(OUT)/caches.h5 $(OUT)/medial.h5
 	$(call step,calibrate,--medial $(OUT)/medial.h5 --caches $(OUT)/caches.h5 --out $@)

@@ -16,8 +16,7 @@ if [ ! -f "$config" ]; then
   echo "run.sh: $config: no such configuration file" >&2
   exit 3
 fi
-# The backbone is made first where the experiment says how and its file is missing.
-recipe=${config%.yaml}.backbone.sh
-if [ -f "$recipe" ]; then BIN=${BIN:-$root/build/bin} OUT=$out bash "$recipe" "$@"; fi
+export BIN=${BIN:-$root/build/bin}
+"$root/pipelines/backbone.sh" "$config" "$out" "$@"
 exec make --no-print-directory -f "$root/pipelines/experiment.mk" \
-  CONFIG="$config" OUT="$out" BIN="${BIN:-$root/build/bin}" FLAGS="$*"
+  CONFIG="$config" OUT="$out" BIN="$BIN" FLAGS="$*"

@@ -37,7 +37,10 @@ at::Tensor read_all(const artifact::MedialReader& medial, const Layer& layer, at
                     const std::vector<std::int64_t>& rows) {
   std::vector<std::int64_t> sizes = layer.shape;
   sizes.insert(sizes.begin(), static_cast<std::int64_t>(rows.size()));
-  at::Tensor all = at::empty(sizes, type);
+  // Maps as learning takes them: a position's channels side by side.
+  const auto layout =
+      sizes.size() == 4 ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+  at::Tensor all = at::empty(sizes, type, layout);
   for (std::int64_t first = 0; first < sizes[0]; first += kReadRows) {
     const std::int64_t count = std::min(kReadRows, sizes[0] - first);
     all.narrow(0, first, count)
@@ -45,6 +48,12 @@ at::Tensor read_all(const artifact::MedialReader& medial, const Layer& layer, at
             medial.activations(layer.name, {rows.begin() + first, rows.begin() + first + count}));
   }
   return all;
+}
+
+// Rows in float32, laid out as they are kept.
+at::Tensor rows_of(const at::Tensor& kept, const at::Tensor& rows) {
+  if (kept.dim() != 4) return kept.index_select(0, rows).to(at::kFloat);
+  return kept.permute({0, 2, 3, 1}).index_select(0, rows).to(at::kFloat).permute({0, 3, 1, 2});
 }
 
 }  // namespace
@@ -136,7 +145,7 @@ void MedialSource::epoch(std::int64_t epoch, std::int64_t count, std::int64_t ba
         const at::Tensor some = index.narrow(0, first, size);
         Batch batch;
         for (const auto layer : layers) {
-          batch.activations.push_back(kept_.at(layer).train.index_select(0, some).to(at::kFloat));
+          batch.activations.push_back(rows_of(kept_.at(layer).train, some));
         }
         batch.pd = train_pd_.index_select(0, some);
         return batch;

@@ -72,7 +72,11 @@ void OnlineSource::epoch(std::int64_t epoch, std::int64_t count, std::int64_t ba
         model::Tensors live = {loaded->inputs};
         for (std::size_t segment = 0; segment + 1 < chain.size(); ++segment) {
           live = chain.run(segment, live);
-          batch.activations.push_back(live[0].to(at::kFloat).contiguous());
+          batch.activations.push_back(live[0]
+                                          .to(at::kFloat)
+                                          .contiguous(live[0].dim() == 4
+                                                          ? at::MemoryFormat::ChannelsLast
+                                                          : at::MemoryFormat::Contiguous));
         }
         batch.pd = backbone_->probabilities(chain.run(chain.size() - 1, live)[0]);
         return batch;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "model/precision.h"
 
 namespace cachectl::learn {
 namespace {
@@ -20,11 +21,17 @@ double cosine(double from, double to, double share) {
 
 }  // namespace
 
-void describe(OptionTable& table, Recipe& recipe) {
-  table.value("epochs", &recipe.epochs, "passes over the training samples").range(1, 10000);
+void describe_steps(OptionTable& table, Recipe& recipe) {
   table.value("batch_size", &recipe.batch_size, "samples a step").range(2, 65536);
   table.value("learning_rate", &recipe.learning_rate, "at the top of the cycle").range(1e-8, 1);
   table.value("weight_decay", &recipe.weight_decay, "of AdamW").range(0, 10);
+  table.value("learning_precision", &recipe.precision, "auto: bfloat16 where that is native")
+      .choices({"auto", "float32", "bfloat16"});
+}
+
+void describe(OptionTable& table, Recipe& recipe) {
+  table.value("epochs", &recipe.epochs, "passes over the training samples").range(1, 10000);
+  describe_steps(table, recipe);
   table.value("warm_up", &recipe.warm_up, "share of the steps before the top").range(0, 0.99);
 }
 
@@ -40,6 +47,7 @@ Student::Student(model::CacheModel model, std::size_t layer, const Recipe& recip
     : model_(std::move(model)),
       layer_(layer),
       recipe_(recipe),
+      is_mixed_(model::resolved_precision(recipe.precision, at::kCPU) == "bfloat16"),
       steps_(steps),
       mean_(at::zeros_like(model_.flat_parameters())),
       square_(at::zeros_like(model_.flat_parameters())) {}
@@ -51,7 +59,10 @@ double Student::step(const at::Tensor& activations, const at::Tensor& pd) {
   double value = 0;
   {
     const at::AutoGradMode with_gradients(true);
-    const at::Tensor logits = model_.forward(activations, true);
+    const at::Tensor logits = [&] {
+      const model::MixedPrecision mixed(is_mixed_, at::kCPU);
+      return model_.forward(activations, true).to(at::kFloat);
+    }();
     const at::Tensor loss =
         at::kl_div(logits.log_softmax(1), pd, at::Reduction::Sum) / static_cast<double>(pd.size(0));
     loss.backward();

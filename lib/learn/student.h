@@ -20,8 +20,11 @@ struct Recipe {
   double learning_rate = 3e-3;    // at the top of the cycle, (0, 1]
   double weight_decay = 0.3;      // [0, 10], of weights, times the learning rate
   double warm_up = 0.25;          // share of the steps, [0, 1)
+  // auto, float32, bfloat16: what products are computed in; weights and sums stay float32.
+  std::string precision = "auto";
 };
 void describe(OptionTable& table, Recipe& recipe);  // into the present section
+void describe_steps(OptionTable& table, Recipe& recipe);  // without its length
 
 // The rate at a step of a cycle: up from 1/25 of the top and down to 1/10,000, by cosines.
 double one_cycle(const Recipe& recipe, std::int64_t step, std::int64_t steps);
@@ -53,6 +56,7 @@ class Student {
   model::CacheModel model_;
   std::size_t layer_;
   Recipe recipe_;
+  bool is_mixed_;
   std::int64_t steps_, step_ = 0;
   at::Tensor mean_, square_;
   double loss_sum_ = 0;

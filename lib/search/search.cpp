@@ -68,10 +68,7 @@ void describe_settings(OptionTable& table, Options& options) {
   table.value("brackets", &options.brackets, "independent searches a layer, which shards share")
       .range(1, 1000);
   table.value("no_views", &options.no_views, "leave out the views that were collected");
-  table.value("batch_size", &options.recipe.batch_size, "samples a step").range(2, 65536);
-  table.value("learning_rate", &options.recipe.learning_rate, "at the top of the cycle")
-      .range(1e-8, 1);
-  table.value("weight_decay", &options.recipe.weight_decay, "of AdamW").range(0, 10);
+  learn::describe_steps(table, options.recipe);
 }
 
 // Rungs of the options; checks what a range can't.

@@ -24,11 +24,11 @@
 #include "data/loader.h"
 #include "data/split.h"
 #include "io/artifact.h"
+#include "model/precision.h"
 #include "zoo/backbone_file.h"
 #include "zoo/checkpoint.h"
 #include "zoo/evaluate.h"
 #include "zoo/optimizer.h"
-#include "zoo/precision.h"
 #include "zoo/zoo.h"
 
 namespace cachectl::zoo {
@@ -103,7 +103,7 @@ class Trainer {
   explicit Trainer(const TrainOptions& options)
       : options_(options),
         device_(options.common.device),
-        precision_(resolved_precision(options.precision, device_)),
+        precision_(model::resolved_precision(options.precision, device_)),
         parts_(open_parts(options)),
         spec_(spec_of(options, parts_.train)),
         module_(build(spec_, derive_seed(seed(), "weights"))) {
@@ -217,7 +217,7 @@ class Trainer {
     const at::Tensor inputs = batch.inputs.to(device_);
     at::Tensor logits;
     {
-      const MixedPrecision precision(precision_ == "bfloat16", device_);
+      const model::MixedPrecision precision(precision_ == "bfloat16", device_);
       logits = module_.forward({inputs}).toTensor();
     }
     const at::Tensor loss =

@@ -6,7 +6,7 @@
 #include <sstream>
 
 #include "base/error.h"
-#include "zoo/precision.h"
+#include "model/precision.h"
 #include "zoo/zoo.h"
 
 namespace cachectl::zoo {
@@ -98,7 +98,7 @@ TEST_P(EveryArchitecture, IsTrainedInBothPrecisions) {
   for (const bool is_mixed : {false, true}) {
     at::Tensor logits;
     {
-      const MixedPrecision precision(is_mixed, at::kCPU);
+      const model::MixedPrecision precision(is_mixed, at::kCPU);
       logits = module.forward({at::randn({4, 3, side, side})}).toTensor();
     }
     at::cross_entropy_loss(logits.to(at::kFloat), at::arange(4)).backward();

@@ -11,13 +11,13 @@
 #include <thread>
 
 #include "base/cancel.h"
+#include "model/precision.h"
 #include "support/expect_error.h"
 #include "support/scratch.h"
 #include "zoo/backbone_file.h"
 #include "zoo/checkpoint.h"
 #include "zoo/info.h"
 #include "zoo/optimizer.h"
-#include "zoo/precision.h"
 
 namespace cachectl::zoo {
 namespace {
@@ -60,16 +60,16 @@ TEST(Sgd, FollowsTheTextbook) {
 }
 
 TEST(Precision, IsWhatWasAskedFor) {
-  EXPECT_EQ(resolved_precision("float32", at::kCPU), "float32");
-  EXPECT_EQ(resolved_precision("bfloat16", at::kCPU), "bfloat16");
-  EXPECT_THAT(resolved_precision("auto", at::kCPU), testing::AnyOf("float32", "bfloat16"));
-  expect_error([] { resolved_precision("int8", at::kCPU); }, ExitCode::kUsage, "int8");
+  EXPECT_EQ(model::resolved_precision("float32", at::kCPU), "float32");
+  EXPECT_EQ(model::resolved_precision("bfloat16", at::kCPU), "bfloat16");
+  EXPECT_THAT(model::resolved_precision("auto", at::kCPU), testing::AnyOf("float32", "bfloat16"));
+  expect_error([] { model::resolved_precision("int8", at::kCPU); }, ExitCode::kUsage, "int8");
 }
 
 TEST(Precision, ActsOnlyWhileTheGuardLives) {
   const at::Tensor a = at::randn({4, 4});
   {
-    const MixedPrecision guard(true, at::kCPU);
+    const model::MixedPrecision guard(true, at::kCPU);
     EXPECT_EQ(at::matmul(a, a).scalar_type(), at::kBFloat16);
   }
   EXPECT_EQ(at::matmul(a, a).scalar_type(), at::kFloat);

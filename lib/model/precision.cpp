@@ -1,4 +1,4 @@
-#include "zoo/precision.h"
+#include "model/precision.h"
 
 #include <ATen/ATen.h>
 #include <ATen/autocast_mode.h>
@@ -6,7 +6,7 @@
 
 #include "base/error.h"
 
-namespace cachectl::zoo {
+namespace cachectl::model {
 
 namespace {
 
@@ -57,4 +57,4 @@ MixedPrecision::~MixedPrecision() {
   at::autocast::clear_cache();  // the casts of weights that the next step changes
 }
 
-}  // namespace cachectl::zoo
+}  // namespace cachectl::model

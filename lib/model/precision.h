@@ -4,7 +4,7 @@
 
 #include <string>
 
-namespace cachectl::zoo {
+namespace cachectl::model {
 
 // "float32" or "bfloat16" for "auto", "float32" or "bfloat16": auto is bfloat16 where
 // the device multiplies it natively (AVX-512 BF16, AMX; CUDA). Throws Error (usage).
@@ -24,4 +24,4 @@ class MixedPrecision {
   const at::DeviceType type_;
 };
 
-}  // namespace cachectl::zoo
+}  // namespace cachectl::model

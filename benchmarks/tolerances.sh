@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+# tolerances.sh CONFIG RUN [FLAGS...]: plans of one run's cache models at several tolerances and
+# certified ones at several epsilons, each measured on the test part into RUN/report-*.h5, which
+# scripts/results.py puts side by side. FLAGS go to both tools: --data-root DIR, --seed N.
+#
+# BUILD: build folder; TOLERANCES (0.005 0.01 0.015 0.02 0.03); EPSILONS (0.01 0.02 0.03); DELTA (0.05)
+set -euo pipefail
+[ $# -ge 2 ] || { sed -n 2,6p "$0" >&2; exit 2; }
+root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
+bin=${BUILD:-$root/build}/bin
+config=$1 run=$2
+shift 2
+backbone=()
+if [ -f "$run/backbone.pt" ]; then backbone=(--backbone "$run/backbone.pt"); fi
+
+measure() {  # NAME SELECT-FLAGS...
+  local name=$1
+  shift
+  "$bin/cachectl-select" --config "$config" "${flags[@]}" --medial "$run/medial.h5" \
+    --caches "$run/calibrated.h5" --profile "$run/profile.h5" --out "$run/plan-$name.h5" "$@" >/dev/null
+  "$bin/cachectl-eval" --config "$config" "${flags[@]}" "${backbone[@]}" --plan "$run/plan-$name.h5" \
+    --batches "" --out "$run/report-$name.h5" >/dev/null
+}
+flags=("$@" --force --log-level warning)
+for tolerance in ${TOLERANCES:-0.005 0.01 0.015 0.02 0.03}; do
+  measure "tolerance-$(awk "BEGIN { print 100 * $tolerance }")" --tolerance "$tolerance" --epsilon 0
+done
+for epsilon in ${EPSILONS:-0.01 0.02 0.03}; do
+  measure "certified-$(awk "BEGIN { print 100 * $epsilon }")" --epsilon "$epsilon" --delta "${DELTA:-0.05}"
+done

@@ -1,0 +1,98 @@
+#!/usr/bin/env bash
+# pipelines/slurm/experiment.sh CONFIG OUT [FLAGS...]: one experiment as Slurm jobs, each behind
+# those it needs: profile; collect as an array of shards, merged; search as an array of shards,
+# merged; train; calibrate; select; eval. FLAGS go to every tool: --data-root DIR, --seed N.
+# CONFIG, OUT and the build must be on a file system that all nodes see.
+#
+# COLLECT_SHARDS (4), SEARCH_SHARDS (4)  how many parts; a search has as many brackets
+# SBATCH_FLAGS   for every job: --partition=P --time=1:00:00 --cpus-per-task=8
+# BIN            folder of the executables
+# Prints the number of the last job; --wait as first word waits for it, and says how it went.
+set -euo pipefail
+wait_for_it=
+if [ "${1:-}" = --wait ]; then wait_for_it=yes && shift; fi
+if [ $# -lt 2 ]; then
+  sed -n '2,10s/^# //p' "$0" >&2
+  exit 2
+fi
+root=$(cd "$(dirname "$(readlink -f "$0")")/../.." && pwd)
+config=$(readlink -f "$1")
+if [ ! -f "$config" ]; then
+  echo "experiment.sh: $1: no such configuration file" >&2
+  exit 3
+fi
+mkdir -p "$2/parts" "$2/steps" "$2/slurm"
+out=$(readlink -f "$2")
+shift 2
+bin=${BIN:-$root/build/bin}
+collect_shards=${COLLECT_SHARDS:-4} search_shards=${SEARCH_SHARDS:-4}
+flags=(--config "$config" "$@")
+
+quoted() { printf '%q ' "$@"; }
+
+# submit NAME AFTER [ARRAY] -- COMMAND...: prints the job's number. In the command %i stands
+# for the task's number of the array.
+submit() {
+  local name=$1 after=$2 array=
+  shift 2
+  if [ "$1" != -- ]; then array=$1 && shift; fi
+  shift
+  local command
+  command=$(quoted "$@")
+  # shellcheck disable=SC2086,SC2016
+  sbatch --parsable --job-name "cachectl-$name" --output "$out/slurm/$name-%j.log" \
+    ${after:+--dependency=afterok:$after --kill-on-invalid-dep=yes} ${array:+--array=1-$array} \
+    ${SBATCH_FLAGS:-} --export=ALL --wrap "set -eu; ${command//%i/\"\$SLURM_ARRAY_TASK_ID\"}"
+}
+
+# step NAME ARGUMENTS...: a tool under the watch that notes its seconds and its memory.
+step() {
+  printf '%s\n' "$root/scripts/measured.py" "$out/steps/$1.json" "$bin/cachectl-${1%%-*}" "${flags[@]}" \
+    --force "${@:2}"
+}
+lines() { mapfile -t words < <("$@"); }
+
+after=
+backbone=()
+if [ -f "${config%.yaml}.backbone.sh" ] || grep -q '^backbone_training:' "$config"; then
+  after=$(submit backbone "" -- env BIN="$bin" "$root/pipelines/backbone.sh" "$config" "$out" "$@")
+  backbone=(--backbone "$out/backbone.pt")
+fi
+lines step profile "${backbone[@]}" --out "$out/profile.h5"
+profile=$(submit profile "$after" -- "${words[@]}")
+
+lines step collect-%i "${backbone[@]}" --profile "$out/profile.h5" --shard "%i/$collect_shards" \
+  --out "$out/parts/medial-%i.h5"
+collect=$(submit collect "$profile" "$collect_shards" -- "${words[@]}")
+parts=()
+for ((i = 1; i <= collect_shards; ++i)); do parts+=("$out/parts/medial-$i.h5"); done
+merged=$(submit merge-medial "$collect" -- "$bin/cachectl-collect" --merge "${parts[@]}" \
+  --out "$out/medial.h5" --force)
+
+lines step search-%i --medial "$out/medial.h5" --profile "$out/profile.h5" \
+  --brackets "$search_shards" --shard "%i/$search_shards" --out "$out/parts/study-%i.h5"
+search=$(submit search "$merged" "$search_shards" -- "${words[@]}")
+parts=()
+for ((i = 1; i <= search_shards; ++i)); do parts+=("$out/parts/study-$i.h5"); done
+study=$(submit merge-study "$search" -- "$bin/cachectl-search" --merge "${parts[@]}" \
+  --out "$out/study.h5" --force)
+
+lines step train "${backbone[@]}" --medial "$out/medial.h5" --study "$out/study.h5" --out "$out/caches.h5"
+train=$(submit train "$study" -- "${words[@]}")
+lines step calibrate --medial "$out/medial.h5" --caches "$out/caches.h5" --out "$out/calibrated.h5"
+calibrate=$(submit calibrate "$train" -- "${words[@]}")
+lines step select --medial "$out/medial.h5" --caches "$out/calibrated.h5" \
+  --profile "$out/profile.h5" --out "$out/plan.h5"
+select=$(submit select "$calibrate" -- "${words[@]}")
+lines step eval "${backbone[@]}" --plan "$out/plan.h5" --out "$out/report.h5" --html "$out/report.html"
+last=$(submit eval "$select" -- "${words[@]}")
+echo "$last"
+
+if [ -n "$wait_for_it" ]; then
+  while squeue --noheader --jobs "$last" 2>/dev/null | grep -q .; do sleep 2; done
+  if [ ! -f "$out/report.html" ]; then
+    echo "experiment.sh: a job failed; the logs are in $out/slurm" >&2
+    exit 1
+  fi
+  echo "$out/report.html"
+fi

@@ -1,0 +1,154 @@
+#!/usr/bin/python3
+"""results.py RUN...: the figures of an experiment as Markdown, from the folders of its seeds.
+
+Each RUN is a folder of `make experiment` or pipelines/run.sh: report.h5, steps/*.json,
+and report-*.h5 of benchmarks/tolerances.sh. Several seeds: mean and, behind it, the range."""
+import glob
+import json
+import os
+import statistics
+import sys
+
+import h5py
+
+
+def text(value):
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def spread(values, digits=1, unit=" %", scale=100):
+    """Mean, and the range where there are several values."""
+    values = [value * scale for value in values]
+    mean = f"{statistics.mean(values):.{digits}f}{unit}"
+    if len(values) < 2:
+        return mean
+    return f"{mean} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+
+def table(head, rows):
+    print("| " + " | ".join(head) + " |")
+    print("|" + " --- |" * len(head))
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+    print()
+
+
+def groups(file, path):
+    return [file[path][name] for name in sorted(file[path])] if path in file else []
+
+
+class Plan:
+    """What one report says of one plan."""
+
+    def __init__(self, file, group):
+        attributes = group.attrs
+        self.batch = int(attributes["batch"])
+        self.saved = 1 - attributes["flops_cached"] / attributes["flops_plain"]
+        self.flops = attributes["flops_plain"], attributes["flops_cached"]
+        self.predicted = attributes["predicted_saving"]
+        self.plain = attributes["accuracy_plain"][0]
+        self.cached = attributes["accuracy_cached"][0]
+        self.effect = attributes["effect"][0]
+        self.agreement = attributes["agreement"][0]
+        self.cache_bytes = int(attributes["cache_bytes"])
+        self.backbone_bytes = int(file.attrs["backbone_bytes"])
+        self.exits = [(text(exit.attrs["layer"]), text(exit.attrs["architecture"]),
+                       float(exit.attrs["share"]), exit.attrs["cache_accuracy"][0])
+                      for exit in groups(group, "exits")]
+        self.certificate = None
+        if attributes["has_certificate"]:
+            given = group["certificate"].attrs
+            self.certificate = (given["epsilon"], given["delta"], bool(given["holds"]),
+                                given["risk"][0])
+
+
+class Run:
+    def __init__(self, folder):
+        self.folder = folder
+        with h5py.File(os.path.join(folder, "report.h5")) as file:
+            self.title = text(file.attrs["title"])
+            self.samples = int(file.attrs["samples"])
+            self.where = (f"{text(file.attrs['processor'])}, {int(file.attrs['threads'])} threads, "
+                          f"{text(file.attrs['library'])}")
+            self.plans = [Plan(file, group) for group in groups(file, "plans")]
+            self.latency = {int(group.attrs["batch"]): group.attrs for group in groups(file, "latency")}
+            self.latency = {batch: {key: attributes[key] for key in ("plain", "cached", "saved", "flops_saved")}
+                            for batch, attributes in self.latency.items()}
+            memory = file["memory"]
+            self.memory = dict(zip(memory["batch"][:].tolist(),
+                                   zip(memory["plain_bytes"][:].tolist(),
+                                       memory["cached_bytes"][:].tolist())))
+        self.swept = {}
+        for path in sorted(glob.glob(os.path.join(folder, "report-*.h5"))):
+            with h5py.File(path) as file:
+                name = os.path.basename(path)[len("report-"):-len(".h5")]
+                self.swept[name] = Plan(file, groups(file, "plans")[0])
+        self.steps = {}
+        for path in glob.glob(os.path.join(folder, "steps", "*.json")):
+            with open(path, encoding="utf-8") as file:
+                step = json.load(file)
+            self.steps[os.path.basename(path)[:-5]] = step
+
+
+def main():
+    if len(sys.argv) < 2:
+        sys.exit(__doc__)
+    runs = [Run(folder) for folder in sys.argv[1:]]
+    first = runs[0]
+    plans = [run.plans[0] for run in runs]
+    print(f"{len(runs)} seed{'s' if len(runs) > 1 else ''}, {first.samples} test samples; {first.where}.\n")
+
+    table(["", "plain", "cached", ""], [
+        ["accuracy", spread([p.plain for p in plans], 2), spread([p.cached for p in plans], 2),
+         spread([p.effect for p in plans], 2, " points")],
+        ["same class as the backbone", "", spread([p.agreement for p in plans], 2), ""],
+        ["FLOPs per sample", spread([p.flops[0] for p in plans], 1, " M", 1e-6),
+         spread([p.flops[1] for p in plans], 1, " M", 1e-6),
+         spread([p.saved for p in plans]) + " saved"],
+        ["weights", spread([p.backbone_bytes for p in plans[:1]], 2, " MiB", 2**-20),
+         spread([p.backbone_bytes + p.cache_bytes for p in plans], 2, " MiB", 2**-20), ""],
+    ] + [[f"tensor memory, batch {batch}", spread([first.memory[batch][0]], 2, " MiB", 2**-20),
+          spread([run.memory[batch][1] for run in runs], 2, " MiB", 2**-20), ""]
+         for batch in sorted(first.memory)])
+
+    if first.latency:
+        table(["batch", "plain ms", "cached ms", "saved", "FLOPs saved on the same batches", "ratio"],
+              [[str(batch), spread([run.latency[batch]["plain"][0] for run in runs], 2, "", 1),
+                spread([run.latency[batch]["cached"][0] for run in runs], 2, "", 1),
+                spread([run.latency[batch]["saved"][0] for run in runs]),
+                spread([run.latency[batch]["flops_saved"] for run in runs]),
+                spread([run.latency[batch]["saved"][0] / run.latency[batch]["flops_saved"]
+                        for run in runs if run.latency[batch]["flops_saved"] > 0] or [0], 2, "", 1)]
+               for batch in sorted(first.latency)])
+
+    for run in runs:
+        print(f"Exits of `{os.path.basename(run.folder.rstrip('/'))}`: " + "; ".join(
+            f"{layer} `{architecture}` {100 * share:.1f} % of the samples"
+            if architecture else f"the backbone {100 * share:.1f} %"
+            for layer, architecture, share, _ in run.plans[0].exits) + ".\n")
+
+    if first.swept:
+        rows = []
+        for name in first.swept:
+            swept = [run.swept[name] for run in runs if name in run.swept]
+            row = [name.replace("-", " ") + " %", spread([p.saved for p in swept]),
+                   spread([-p.effect for p in swept], 2, " points"),
+                   spread([1 - p.agreement for p in swept], 2)]
+            certificates = [p.certificate for p in swept if p.certificate]
+            row.append(f"{sum(c[2] for c in certificates)} of {len(certificates)} given"
+                       if certificates else "")
+            rows.append(row)
+        table(["plan", "FLOPs saved", "accuracy lost", "answered otherwise than by the backbone",
+               "certificates"], rows)
+
+    order = ["backbone", "profile", "collect", "search", "train", "calibrate", "select", "eval"]
+    steps = [name for name in order if name in first.steps]
+    if steps:
+        table(["stage"] + steps + ["all"],
+              [["minutes"] + [spread([run.steps[s]["seconds"] for run in runs], 1, "", 1 / 60) for s in steps]
+               + [spread([sum(run.steps[s]["seconds"] for s in steps) for run in runs], 1, "", 1 / 60)],
+               ["peak memory"] + [spread([max(run.steps[s]["peak_bytes"] for run in runs)], 2, " GiB", 2**-30)
+                                  for s in steps] + [""]])
+
+
+main()
