@@ -16,6 +16,7 @@ using model::HeadLayer;
 using Kind = HeadLayer::Kind;
 
 constexpr int kMostDraws = 2000;
+constexpr std::int64_t kMostPools = 4;
 
 template <class T>
 const T& pick(const std::vector<T>& from, Rng& rng) {
@@ -30,6 +31,7 @@ void fill(std::vector<T>& values, const std::vector<T>& preset) {
 // The paper's space, or one with what has shown its worth since.
 void complete(Space& space) {
   const bool wide = space.name == "wide";
+  if (space.max_convolutions < 0) space.max_convolutions = wide ? 4 : 2;
   fill(space.kernels, {1, 3, 5});
   fill(space.strides, {1, 2, 3});
   fill(space.channels, wide ? std::vector<std::int64_t>{16, 24, 32, 48, 64, 96, 128}
@@ -40,11 +42,12 @@ void complete(Space& space) {
   if (wide) {
     fill(space.pools, {"pool2", "pool2", "pool4", "maxpool2", "mean", "attention"});
     if (space.first.empty()) {
-      space.first = {{"1", "conv3x3/2-64, conv3x3/2-96, pool2"},
-                     {"2", "conv3x3/2-64, pool2"},
-                     {"3", "conv3x3/2-48, res3x3, conv3x3/2-64, pool2"},
-                     {"4", "conv3x3/2-64, mean"},
-                     {"5", "pool2, conv3x3-64, pool2"},
+      // Averaging in front of a convolution does better than a stride in it.
+      space.first = {{"1", "pool2, conv3x3-32, pool2, conv3x3-64, res3x3, pool2, fc256"},
+                     {"2", "pool2, conv3x3-64, pool2, res3x3, fc256"},
+                     {"3", "pool2, conv3x3-64, pool2, fc128"},
+                     {"4", "pool2, conv3x3-40, res3x3, pool2, fc256"},
+                     {"5", "conv3x3/2-64, conv3x3/2-96, pool2"},
                      {"6", "mean, fc256"},
                      {"7", "pool2"},
                      {"8", "pool2, fc256, fc256"}};
@@ -65,7 +68,10 @@ bool is_pool(const HeadLayer& layer) {
 void describe(OptionTable& table, Space& space) {
   table.value("space", &space.name, "of architectures, before the lists below")
       .choices({"paper", "wide"});
-  table.value("max_convolutions", &space.max_convolutions, "most convolutions").range(0, 8);
+  table
+      .value("max_convolutions", &space.max_convolutions,
+             "most convolutions; -1: the named space's, 2 or 4")
+      .range(-1, 8);
   table.value("max_linear", &space.max_linear, "most linear layers").range(0, 8);
   table.value("kernels", &space.kernels, "of convolutions, odd").range(1, 31);
   table.value("strides", &space.strides, "of convolutions").range(1, 31);
@@ -135,8 +141,8 @@ bool LayerSpace::contains(const Architecture& architecture) const {
       ++(is_pool(layer) ? pools : convolutions);
     }
   }
-  return convolutions <= space_.max_convolutions && linear <= space_.max_linear && pools <= 2 &&
-         reason_against(architecture).empty();
+  return convolutions <= space_.max_convolutions && linear <= space_.max_linear &&
+         pools <= kMostPools && reason_against(architecture).empty();
 }
 
 HeadLayer LayerSpace::random_convolution(Rng& rng) const {
@@ -197,7 +203,10 @@ Architecture LayerSpace::draw_once(Rng& rng) const {
   if (shape_.size() == 3) {
     maybe_pool(0.15);
     const auto count = rng.below(static_cast<std::uint64_t>(space_.max_convolutions) + 1);
-    for (std::uint64_t i = 0; i < count; ++i) layers.push_back(random_convolution(rng));
+    for (std::uint64_t i = 0; i < count; ++i) {
+      if (i > 0) maybe_pool(0.3);
+      layers.push_back(random_convolution(rng));
+    }
     maybe_pool(0.7);
   } else if (shape_.size() == 2) {
     maybe_pool(0.9);

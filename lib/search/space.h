@@ -14,8 +14,9 @@ namespace cachectl::search {
 // Which architectures there are. docs/search.md explains each key. Empty lists are filled
 // from the named space.
 struct Space {
-  std::string name = "paper";                         // paper, wide
-  std::int64_t max_convolutions = 2, max_linear = 2;  // [0, 8]
+  std::string name = "paper";          // paper, wide
+  std::int64_t max_convolutions = -1;  // [0, 8]; -1: the named space's, 2 or 4
+  std::int64_t max_linear = 2;         // [0, 8]
   std::vector<std::int64_t> kernels, strides, channels, units;
   std::vector<std::string> blocks;  // conv, dwconv, res
   std::vector<std::string> pools;   // pool2, pool4, maxpool2, mean, attention: before or behind
