@@ -269,7 +269,7 @@ std::vector<Sizes> layer_sizes(const Architecture& architecture, const Sizes& in
 }
 
 SegmentCost head_cost(const Architecture& architecture, const Sizes& input_shape,
-                      std::int64_t classes) {
+                      std::int64_t classes, bool takes_prior) {
   const auto sizes = layer_sizes(architecture, input_shape);
   SegmentCost total;
   std::int64_t live = 0;
@@ -281,7 +281,7 @@ SegmentCost head_cost(const Architecture& architecture, const Sizes& input_shape
     live = std::max({live, product(sizes[i]) + std::max(product(sizes[i + 1]), cost.hidden),
                      cost.hidden + product(sizes[i + 1])});
   }
-  const std::int64_t features = sizes.back().front();
+  const std::int64_t features = sizes.back().front() + (takes_prior ? classes : 0);
   total.macs += static_cast<double>(features * classes);
   total.parameters += (features + 1) * classes;
   live = std::max(live, features + classes);

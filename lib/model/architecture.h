@@ -59,9 +59,10 @@ std::vector<Sizes> layer_sizes(const Architecture& architecture, const Sizes& in
 
 // What one sample costs with batch norms folded: multiply-accumulates of convolutions,
 // linear layers and attention, exactly; parameters and their bytes in float32; live_bytes:
-// the largest input and output of a layer together.
+// the largest input and output of a layer together. takes_prior: the classifier also reads
+// one value per class.
 SegmentCost head_cost(const Architecture& architecture, const Sizes& input_shape,
-                      std::int64_t classes);
+                      std::int64_t classes, bool takes_prior = false);
 
 }  // namespace cachectl::model
 

@@ -44,6 +44,12 @@ at::Tensor average(const at::Tensor& x) {
   return as_tokens(x).mean(1);
 }
 
+// What the classifier reads: the features, and behind them what the prior says.
+at::Tensor with_prior(const at::Tensor& features, const at::Tensor& prior) {
+  if (!prior.defined()) return features;
+  return at::cat({features, prior.detach().log_softmax(1).to(features.scalar_type())}, 1);
+}
+
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                     const HeadLayer& layer, std::int64_t groups = 1) {
   const std::int64_t padding = layer.kernel / 2;
@@ -73,23 +79,28 @@ class Frozen : public Predictor {
     std::shared_ptr<const Convolution> depth_kernel, kernel;  // of the same; may be null
   };
   Frozen(std::vector<Step> steps, at::Tensor weight, at::Tensor bias, Sizes input_shape,
-         SegmentCost cost, at::ScalarType type)
+         bool takes_prior, SegmentCost cost, at::ScalarType type)
       : steps_(std::move(steps)),
         weight_(std::move(weight)),
         bias_(std::move(bias)),
         input_shape_(std::move(input_shape)),
+        takes_prior_(takes_prior),
         cost_(std::move(cost)),
         type_(type) {}
 
-  at::Tensor logits(const at::Tensor& activations) const override {
+  using Predictor::logits;
+  at::Tensor logits(const at::Tensor& activations, const at::Tensor& prior) const override {
     const at::NoGradGuard no_grad;
     assert(activations.sizes().slice(1) == at::IntArrayRef(input_shape_));
+    assert(prior.defined() == takes_prior_);
     if (activations.size(0) == 0) return at::empty({0, classes()}, at::kFloat);
     at::Tensor x = activations.to(type_);
     for (const auto& step : steps_) x = apply(step, x);
-    return at::linear(x.flatten(1), weight_, bias_).to(at::kFloat).contiguous();
+    x = with_prior(x.flatten(1), prior);
+    return at::linear(x, weight_, bias_).to(at::kFloat).contiguous();
   }
   std::int64_t classes() const override { return bias_.size(0); }
+  bool takes_prior() const override { return takes_prior_; }
   SegmentCost cost() const override { return cost_; }
 
  private:
@@ -127,6 +138,7 @@ class Frozen : public Predictor {
   std::vector<Step> steps_;
   at::Tensor weight_, bias_;
   Sizes input_shape_;
+  bool takes_prior_;
   SegmentCost cost_;
   at::ScalarType type_;
 };
@@ -136,10 +148,11 @@ class Frozen : public Predictor {
 // The parameters of an architecture, in the order they are stored and applied. A batch
 // norm "0.norm" has weight, bias, and the running mean and variance.
 CacheModel::CacheModel(Architecture architecture, Sizes input_shape, std::int64_t classes,
-                       std::uint64_t seed)
+                       std::uint64_t seed, bool takes_prior)
     : architecture_(std::move(architecture)),
       input_shape_(std::move(input_shape)),
-      classes_(classes) {
+      classes_(classes),
+      takes_prior_(takes_prior) {
   assert(classes_ > 0);
   const auto sizes = layer_sizes(architecture_, input_shape_);
   std::vector<Slot> slots;
@@ -182,7 +195,8 @@ CacheModel::CacheModel(Architecture architecture, Sizes input_shape, std::int64_
         break;
     }
   }
-  slots.push_back({"classifier.weight", {classes_, sizes.back()[0]}, true});
+  const std::int64_t read = sizes.back()[0] + (takes_prior_ ? classes_ : 0);
+  slots.push_back({"classifier.weight", {classes_, read}, true});
   slots.push_back({"classifier.bias", {classes_}, false});
   allocate(slots);
 
@@ -225,8 +239,8 @@ void CacheModel::allocate(const std::vector<Slot>& slots) {
 
 CacheModel CacheModel::from_state(Architecture architecture, Sizes input_shape,
                                   std::int64_t classes, const State& state,
-                                  const std::string& where) {
-  CacheModel model(std::move(architecture), std::move(input_shape), classes);
+                                  const std::string& where, bool takes_prior) {
+  CacheModel model(std::move(architecture), std::move(input_shape), classes, 1, takes_prior);
   State expected = model.state();
   const at::NoGradGuard no_grad;
   for (const auto& [tensor, value] : state) {
@@ -252,10 +266,12 @@ CacheModel CacheModel::from_state(Architecture architecture, Sizes input_shape,
 }
 
 SegmentCost CacheModel::cost() const {
-  return head_cost(architecture_, input_shape_, classes_);
+  return head_cost(architecture_, input_shape_, classes_, takes_prior_);
 }
 
-at::Tensor CacheModel::forward(const at::Tensor& activations, bool training) const {
+at::Tensor CacheModel::forward(const at::Tensor& activations, const at::Tensor& prior,
+                               bool training) const {
+  assert(prior.defined() == takes_prior_);
   // Maps with a position's channels side by side: convolutions go backward fastest on those.
   at::Tensor x =
       activations.dim() == 4 ? activations.contiguous(at::MemoryFormat::ChannelsLast) : activations;
@@ -296,7 +312,8 @@ at::Tensor CacheModel::forward(const at::Tensor& activations, bool training) con
         break;
     }
   }
-  return at::linear(x.flatten(1), leaves_.at("classifier.weight"), leaves_.at("classifier.bias"));
+  return at::linear(with_prior(x.flatten(1), prior), leaves_.at("classifier.weight"),
+                    leaves_.at("classifier.bias"));
 }
 
 CacheModel::State CacheModel::state() const {
@@ -370,7 +387,7 @@ std::shared_ptr<const Predictor> CacheModel::freeze(const std::string& precision
   return std::make_shared<Frozen>(std::move(steps),
                                   leaves_.at("classifier.weight").detach().to(type, false, true),
                                   leaves_.at("classifier.bias").detach().to(type, false, true),
-                                  input_shape_, std::move(cost), type);
+                                  input_shape_, takes_prior_, std::move(cost), type);
 }
 
 }  // namespace cachectl::model

@@ -18,14 +18,20 @@ class Predictor {
  public:
   virtual ~Predictor() = default;
   // activations: [B, ...input_shape], float32 or bfloat16, any strides; B may be 0.
+  // prior: what the cache model in front answered for the same samples, its logits [B,
+  // classes], float32; undefined where takes_prior() is false.
   // Returns logits [B, classes], float32, contiguous: softmax of them is the distribution.
-  virtual at::Tensor logits(const at::Tensor& activations) const = 0;
+  virtual at::Tensor logits(const at::Tensor& activations, const at::Tensor& prior) const = 0;
+  at::Tensor logits(const at::Tensor& activations) const { return logits(activations, {}); }
+  virtual bool takes_prior() const { return false; }
   virtual std::int64_t classes() const = 0;
   virtual SegmentCost cost() const = 0;  // of one sample, at the precision it runs in
 };
 
 // A cache model that learns: an architecture for one input shape, its parameters and
-// running statistics. Copies share their tensors. For one thread at a time.
+// running statistics. One that takes a prior is a member of a cascade: its classifier reads,
+// beside its own features, the logarithms of the distribution that the cache model in
+// front gave for the sample. Copies share their tensors. For one thread at a time.
 class CacheModel {
  public:
   using State = std::map<std::string, at::Tensor>;
@@ -33,20 +39,27 @@ class CacheModel {
   // Parameters drawn from the seed (He et al. 2015 for layers in front of a ReLU). Throws
   // Error(kUsage) when the architecture does not fit the shape.
   CacheModel(Architecture architecture, Sizes input_shape, std::int64_t classes,
-             std::uint64_t seed = 1);
+             std::uint64_t seed = 1, bool takes_prior = false);
   // From what state() gave. Throws Error(kIncompatible) that names `where` and the first
   // tensor that is missing, left over, or of another shape.
   static CacheModel from_state(Architecture architecture, Sizes input_shape, std::int64_t classes,
-                               const State& state, const std::string& where);
+                               const State& state, const std::string& where,
+                               bool takes_prior = false);
 
   const Architecture& architecture() const { return architecture_; }
   const Sizes& input_shape() const { return input_shape_; }
   std::int64_t classes() const { return classes_; }
+  bool takes_prior() const { return takes_prior_; }
   SegmentCost cost() const;
 
-  // activations: [B, ...input_shape] float32; logits [B, classes]. With `training` batch
-  // statistics are used, running ones are updated, and autograd records where grad mode is on.
-  at::Tensor forward(const at::Tensor& activations, bool training) const;
+  // activations: [B, ...input_shape] float32; logits [B, classes]. prior: the logits of the
+  // cache model in front, as they are and without temperature; undefined without one. With
+  // `training` batch statistics are used, running ones are updated, and autograd records where
+  // grad mode is on; nothing flows back into the prior.
+  at::Tensor forward(const at::Tensor& activations, const at::Tensor& prior, bool training) const;
+  at::Tensor forward(const at::Tensor& activations, bool training) const {
+    return forward(activations, {}, training);
+  }
 
   // All parameters as one float32 vector; the named parameters are views of it, so that an
   // optimiser's step is a few operations. Gradients likewise, added to by backward().
@@ -76,6 +89,7 @@ class CacheModel {
   Architecture architecture_;
   Sizes input_shape_;
   std::int64_t classes_ = 0;
+  bool takes_prior_ = false;
   at::Tensor parameters_, gradients_, decays_;
   std::map<std::string, at::Tensor> leaves_;   // views of parameters_
   std::map<std::string, at::Tensor> buffers_;  // running means and variances

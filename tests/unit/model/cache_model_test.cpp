@@ -17,6 +17,7 @@ namespace {
 struct Case {
   const char* text;
   Sizes shape;
+  bool takes_prior = false;
 };
 const std::vector<Case> kCases = {
     {"linear", {12}},
@@ -25,6 +26,8 @@ const std::vector<Case> kCases = {
     {"conv1x1/3-12, attention, fc16, fc8", {8, 13, 9}},
     {"mean, fc32", {17, 24}},
     {"attention", {17, 24}},
+    {"linear", {12}, true},
+    {"conv3x3/2-24, pool2, fc16", {8, 13, 9}, true},
 };
 
 at::Tensor draw(const Sizes& shape, std::int64_t rows, std::uint64_t seed) {
@@ -34,12 +37,23 @@ at::Tensor draw(const Sizes& shape, std::int64_t rows, std::uint64_t seed) {
   return at::randn(sizes);
 }
 
+// Logits of the cache model in front, far from a distribution's logarithms.
+at::Tensor prior_of(const Case& entry, std::int64_t rows, std::uint64_t seed) {
+  return entry.takes_prior ? 4 * draw({10}, rows, seed) + 3 : at::Tensor{};
+}
+
+CacheModel model_of(const Case& entry, std::uint64_t seed = 1) {
+  return CacheModel(Architecture::parse(entry.text), entry.shape, 10, seed, entry.takes_prior);
+}
+
 // A model whose batch norms have seen data, so that folding them is not the identity.
 CacheModel seasoned(const Case& entry) {
-  CacheModel model(Architecture::parse(entry.text), entry.shape, 10, 7);
+  CacheModel model = model_of(entry, 7);
   model.flat_parameters().add_(at::randn_like(model.flat_parameters()), 0.05);
   const at::NoGradGuard no_grad;
-  for (int i = 0; i < 5; ++i) model.forward(draw(entry.shape, 64, 20 + i) * 2 + 0.5, true);
+  for (int i = 0; i < 5; ++i) {
+    model.forward(draw(entry.shape, 64, 20 + i) * 2 + 0.5, prior_of(entry, 64, 30 + i), true);
+  }
   return model;
 }
 
@@ -51,10 +65,12 @@ TEST(CacheModel, FrozenGivesTheSameLogitsAsTheModel) {
   for (const auto& entry : kCases) {
     const auto model = seasoned(entry);
     const auto x = draw(entry.shape, 9, 3);
-    const auto expected = model.forward(x, false).detach();
-    EXPECT_LT(largest_difference(model.freeze()->logits(x), expected), 1e-4) << entry.text;
+    const auto prior = prior_of(entry, 9, 4);
+    const auto expected = model.forward(x, prior, false).detach();
+    EXPECT_EQ(model.freeze()->takes_prior(), entry.takes_prior);
+    EXPECT_LT(largest_difference(model.freeze()->logits(x, prior), expected), 1e-4) << entry.text;
     const double scale = expected.abs().max().item<double>();
-    EXPECT_LT(largest_difference(model.freeze("bfloat16")->logits(x), expected),
+    EXPECT_LT(largest_difference(model.freeze("bfloat16")->logits(x, prior), expected),
               0.05 * scale + 0.02)
         << entry.text;
   }
@@ -79,8 +95,13 @@ TEST(CacheModel, FrozenLeavesItsInputAsItIs) {
   for (const auto& entry : kCases) {
     const auto x = draw(entry.shape, 5, 3);
     const auto before = x.clone();
-    seasoned(entry).freeze()->logits(x);
+    const auto prior = prior_of(entry, 5, 4);
+    const auto prior_before = entry.takes_prior ? prior.clone() : prior;
+    seasoned(entry).freeze()->logits(x, prior);
     EXPECT_TRUE(at::equal(x, before)) << entry.text;
+    if (entry.takes_prior) {
+      EXPECT_TRUE(at::equal(prior, prior_before)) << entry.text;
+    }
   }
 }
 
@@ -105,9 +126,11 @@ TEST(CacheModel, StateRestoresTheModel) {
   for (const auto& entry : kCases) {
     const auto model = seasoned(entry);
     const auto again = CacheModel::from_state(model.architecture(), entry.shape, 10, model.state(),
-                                              "caches.h5: /caches/0");
+                                              "caches.h5: /caches/0", entry.takes_prior);
     const auto x = draw(entry.shape, 4, 5);
-    EXPECT_TRUE(at::equal(model.forward(x, false), again.forward(x, false))) << entry.text;
+    const auto prior = prior_of(entry, 4, 6);
+    EXPECT_TRUE(at::equal(model.forward(x, prior, false), again.forward(x, prior, false)))
+        << entry.text;
   }
 }
 
@@ -129,9 +152,32 @@ TEST(CacheModel, RefusesAStateOfAnotherArchitecture) {
   refuses(state, "'0.weight' is 24x16x5x5");
 }
 
+TEST(CacheModel, RefusesTheStateOfOneThatTakesAPrior) {
+  const auto model = seasoned(kCases[6]);
+  expect_error([&] { CacheModel::from_state(model.architecture(), {12}, 10, model.state(), "f"); },
+               ExitCode::kIncompatible, "'classifier.weight' is 10x22, linear needs 10x12");
+}
+
+// The distribution counts, not what logits it comes from; and nothing flows back into it.
+TEST(CacheModel, TakesThePriorAsADistribution) {
+  auto model = seasoned(kCases[7]);
+  const auto x = draw(kCases[7].shape, 6, 3);
+  const auto prior = prior_of(kCases[7], 6, 4);
+  const auto logits = model.forward(x, prior, false).detach();
+  EXPECT_LT(largest_difference(model.forward(x, prior + 7.5, false).detach(), logits), 1e-4);
+  EXPECT_GT(largest_difference(model.forward(x, prior.roll(1, 1), false).detach(), logits), 0.01);
+  at::Tensor leaf = prior.clone().set_requires_grad(true);
+  model.forward(x, leaf, true).sum().backward();
+  EXPECT_FALSE(leaf.grad().defined());
+  // A matrix of classes by classes more, and nothing else.
+  const auto alone = head_cost(model.architecture(), kCases[7].shape, 10);
+  EXPECT_EQ(model.cost().macs, alone.macs + 100);
+  EXPECT_EQ(model.cost().parameters, alone.parameters + 100);
+}
+
 TEST(CacheModel, ParametersAreThoseThatItsCostCounts) {
   for (const auto& entry : kCases) {
-    const CacheModel model(Architecture::parse(entry.text), entry.shape, 10);
+    const CacheModel model = model_of(entry);
     // Folding turns a batch norm's weight and bias into one bias.
     std::int64_t scales = 0;
     for (const auto& [name, value] : model.state()) {
@@ -175,10 +221,12 @@ TEST(CacheModel, LogitsAndGradientsAreThoseOfPythonsTorch) {
       auto state = file.root().create_group("state");
       for (const auto& [name, value] : model.state()) write(state, name, value);
       write(file.root(), "input", x);
+      const auto prior = prior_of(entry, 12, 5);
+      if (entry.takes_prior) write(file.root(), "prior", prior);
       write(file.root(), "target", target);
-      write(file.root(), "eval_logits", model.forward(x, false));
+      write(file.root(), "eval_logits", model.forward(x, prior, false));
       const auto loss =
-          at::kl_div(model.forward(x, true).log_softmax(1), target, at::Reduction::Sum) / 12;
+          at::kl_div(model.forward(x, prior, true).log_softmax(1), target, at::Reduction::Sum) / 12;
       loss.backward();
       write(file.root(), "train_loss", loss.reshape({1}));
       auto gradient = file.root().create_group("gradient");

@@ -1,7 +1,7 @@
 """Builds a cache model from its text in Python's torch and compares logits and gradients.
 
 Reads each FILE: attributes text, classes; groups state (by parameter name) and gradient; data sets
-input, target, eval_logits, train_loss. Prints the largest relative differences.
+input, target, eval_logits, train_loss; prior for a model that takes one. Prints the largest relative differences.
 """
 import sys
 
@@ -10,7 +10,7 @@ import torch
 from torch.nn import functional as F
 
 
-def forward(text, state, x, training):
+def forward(text, state, x, prior, training):
     def norm(base, value):
         mean, variance = state[base + ".mean"].clone(), state[base + ".variance"].clone()
         return F.batch_norm(
@@ -46,7 +46,10 @@ def forward(text, state, x, training):
             x = F.relu(norm(f"{i}.norm", F.linear(x.flatten(1), state[f"{i}.weight"])))
         else:
             raise ValueError(word)
-    return F.linear(x.flatten(1), state["classifier.weight"], state["classifier.bias"])
+    x = x.flatten(1)
+    if prior is not None:
+        x = torch.hstack([x, prior - torch.logsumexp(prior, 1, keepdim=True)])
+    return F.linear(x, state["classifier.weight"], state["classifier.bias"])
 
 
 def difference(a, b):
@@ -63,12 +66,13 @@ def check(path):
 
         state, gradient = read("state"), read("gradient")
         x, target = torch.tensor(file["input"][()]), torch.tensor(file["target"][()])
+        prior = torch.tensor(file["prior"][()]) if "prior" in file else None
         logits = torch.tensor(file["eval_logits"][()])
         loss_given = float(file["train_loss"][0])
-    worst = difference(forward(text, state, x, False), logits)
+    worst = difference(forward(text, state, x, prior, False), logits)
     for name in gradient:
         state[name].requires_grad_(True)
-    log_shares = F.log_softmax(forward(text, state, x, True), 1)
+    log_shares = F.log_softmax(forward(text, state, x, prior, True), 1)
     loss = F.kl_div(log_shares, target, reduction="batchmean")
     loss.backward()
     worst = max(worst, abs(float(loss) - loss_given) / abs(float(loss)))
