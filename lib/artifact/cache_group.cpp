@@ -115,7 +115,7 @@ void replay(const TrainedCache& cache, const std::string& where) {
   const std::int64_t classes = cache.sample_logits.size(1);
   try {
     const auto cost = model::head_cost(model::Architecture::parse(cache.architecture),
-                                       cache.input_shape, classes);
+                                       cache.input_shape, classes, !cache.prior.empty());
     if (cost.parameters != cache.parameters || cost.flops() != cache.flops) {
       fail(ExitCode::kCorrupt, "{} parameters and {} FLOPs, but {} on {} has {} and {}",
            cache.parameters, cache.flops, cache.architecture, text::shape(cache.input_shape),
@@ -126,7 +126,8 @@ void replay(const TrainedCache& cache, const std::string& where) {
       fail(ExitCode::kCorrupt, "sample_inputs are {}, expected {}", text::shape(inputs.vec()),
            text::shape(cache.input_shape));
     }
-    const at::Tensor logits = predictor_of(cache, classes, "weights")->logits(cache.sample_inputs);
+    const at::Tensor logits =
+        predictor_of(cache, classes, "weights")->logits(cache.sample_inputs, cache.sample_prior);
     const double scale = std::max(1.0, cache.sample_logits.abs().max().item<double>());
     const double difference = (logits - cache.sample_logits).abs().max().item<double>();
     if (!(difference <= kReplayTolerance * scale)) {
@@ -144,6 +145,7 @@ TrainedCache read_cache(const io::Group& group) {
   TrainedCache cache;
   cache.layer = group.text("layer");
   cache.architecture = group.text("architecture");
+  if (group.has_attribute("prior")) cache.prior = group.text("prior");
   cache.input_shape = group.integers("input_shape");
   cache.flops = group.real("flops");
   cache.parameters = group.integer("parameters");
@@ -163,6 +165,13 @@ TrainedCache read_cache(const io::Group& group) {
     fail(ExitCode::kCorrupt, "{}: sample_inputs and sample_logits don't belong together",
          group.where());
   }
+  if (!cache.prior.empty()) {
+    cache.sample_prior = read_tensor(group, "sample_prior");
+    if (cache.sample_prior.sizes() != cache.sample_logits.sizes()) {
+      fail(ExitCode::kCorrupt, "{}: sample_prior and sample_logits don't belong together",
+           group.where());
+    }
+  }
   replay(cache, group.where());
   if (group.has("training_curve")) cache.curve = read_curve(group);
   cache.calibrated = group.has("calibration");
@@ -176,7 +185,8 @@ std::shared_ptr<const model::Predictor> predictor_of(const TrainedCache& cache,
                                                      std::int64_t classes, const std::string& where,
                                                      const std::string& precision) {
   return model::CacheModel::from_state(model::Architecture::parse(cache.architecture),
-                                       cache.input_shape, classes, cache.weights, where)
+                                       cache.input_shape, classes, cache.weights, where,
+                                       !cache.prior.empty())
       .freeze(precision);
 }
 
@@ -187,6 +197,7 @@ void write_cache_models(io::Group& group, const std::vector<TrainedCache>& cache
     io::Group one = group.create_group(fmt::format("{:04}", i));
     one.set("layer", cache.layer);
     one.set("architecture", cache.architecture);
+    if (!cache.prior.empty()) one.set("prior", cache.prior);
     one.set("input_shape", cache.input_shape);
     one.set("flops", cache.flops);
     one.set("parameters", cache.parameters);
@@ -195,6 +206,7 @@ void write_cache_models(io::Group& group, const std::vector<TrainedCache>& cache
     io::Group weights = one.create_group("weights");
     for (const auto& [name, tensor] : cache.weights) write_tensor(weights, name, tensor);
     write_tensor(one, "sample_inputs", cache.sample_inputs);
+    if (!cache.prior.empty()) write_tensor(one, "sample_prior", cache.sample_prior);
     write_tensor(one, "sample_logits", cache.sample_logits);
     if (with_calibration_data) write_curve(one, cache.curve);
     if (cache.calibrated) write_calibration(one, cache.calibration, with_calibration_data);
@@ -203,7 +215,18 @@ void write_cache_models(io::Group& group, const std::vector<TrainedCache>& cache
 
 std::vector<TrainedCache> read_cache_models(const io::Group& group) {
   std::vector<TrainedCache> caches;
-  for (const auto& name : group.children()) caches.push_back(read_cache(group.group(name)));
+  for (const auto& name : group.children()) {
+    TrainedCache cache = read_cache(group.group(name));
+    const bool is_there =
+        cache.prior.empty() || std::any_of(caches.begin(), caches.end(), [&](const auto& earlier) {
+          return earlier.layer == cache.prior;
+        });
+    if (!is_there) {
+      fail(ExitCode::kCorrupt, "{}/{}: takes the logits of '{}', which is not in front of it",
+           group.where(), name, cache.prior);
+    }
+    caches.push_back(std::move(cache));
+  }
   return caches;
 }
 

@@ -53,13 +53,16 @@ struct TrainedCache {
   std::string layer;                      // the candidate it reads
   std::vector<std::int64_t> input_shape;  // of one activation
   std::string architecture;  // "conv3x3/2-64, pool2, fc128": model::Architecture's text
-  double flops = 0;          // C1, per sample
+  // In a cascade: the layer of the cache model in front, whose logits it takes; "": of none.
+  std::string prior;
+  double flops = 0;  // C1, per sample
   std::int64_t parameters = 0, weight_bytes = 0;
   std::map<std::string, at::Tensor> weights;  // float32, by parameter name
   std::vector<CurvePoint> curve;
   double validation_agreement = 0;
-  // A few activations and the logits they gave when written; replayed at load.
-  at::Tensor sample_inputs, sample_logits;
+  // A few activations and the logits they gave when written, with the prior's logits where it
+  // takes them; replayed at load.
+  at::Tensor sample_inputs, sample_prior, sample_logits;
   bool calibrated = false;
   Calibration calibration;
 };

@@ -120,6 +120,13 @@ Plan read_one(const io::Group& group, const PlanFile& file) {
            group.where(), caches[i], file.caches.size());
     }
     plan.exits.push_back({caches[i], thresholds[i]});
+    const auto& cache = file.caches[static_cast<std::size_t>(caches[i])];
+    const std::string in_front =
+        i == 0 ? "" : file.caches[static_cast<std::size_t>(caches[i - 1])].layer;
+    if (!cache.prior.empty() && cache.prior != in_front) {
+      fail(ExitCode::kCorrupt, "{}/exits: {} takes the logits of '{}', in front of it stands '{}'",
+           group.where(), cache.layer, cache.prior, in_front);
+    }
   }
   if (plan.batch < 0) fail(ExitCode::kCorrupt, "{}: batch {}", group.where(), plan.batch);
   plan.reach = group.read<std::int64_t>("reach", {count});

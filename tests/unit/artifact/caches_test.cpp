@@ -9,9 +9,10 @@
 namespace cachectl::artifact {
 namespace {
 
-TrainedCache trained(const std::string& layer, std::uint64_t seed) {
+TrainedCache trained(const std::string& layer, std::uint64_t seed,
+                     const TrainedCache* prior = nullptr) {
   const model::CacheModel model(model::Architecture::parse("conv3x3-4, mean, fc8"), {2, 5, 5}, 3,
-                                seed);
+                                seed, prior != nullptr);
   TrainedCache cache;
   cache.layer = layer;
   cache.architecture = model.architecture().text();
@@ -23,7 +24,11 @@ TrainedCache trained(const std::string& layer, std::uint64_t seed) {
   cache.curve = {{1, 0.5, 0.25, 0.75}};
   cache.validation_agreement = 0.75;
   cache.sample_inputs = at::randn({4, 2, 5, 5});
-  cache.sample_logits = model.freeze()->logits(cache.sample_inputs);
+  if (prior != nullptr) {
+    cache.prior = prior->layer;
+    cache.sample_prior = prior->sample_logits;
+  }
+  cache.sample_logits = model.freeze()->logits(cache.sample_inputs, cache.sample_prior);
   return cache;
 }
 
@@ -56,6 +61,36 @@ TEST_F(CachesFile, ComesBackAsWrittenAndAnswersAlike) {
   EXPECT_FALSE(cache.calibrated);
   const at::Tensor logits = predictor_of(cache, 3, path_)->logits(cache.sample_inputs);
   EXPECT_TRUE(at::allclose(logits, cache.sample_logits, 1e-4, 1e-5));
+}
+
+TEST_F(CachesFile, OfACascadeComesBackAndReplaysThePriorsLogits) {
+  const auto in_front = trained("layer1", 1);
+  const auto chained = [&](TrainedCache& cache) { cache = trained("layer2", 2, &in_front); };
+  write(chained);
+  const Caches caches = read_caches(path_);
+  const TrainedCache& cache = caches.caches[1];
+  EXPECT_EQ(caches.caches[0].prior, "");
+  EXPECT_EQ(cache.prior, "layer1");
+  EXPECT_TRUE(at::equal(cache.sample_prior, in_front.sample_logits));
+  const auto predictor = predictor_of(cache, 3, path_);
+  EXPECT_TRUE(predictor->takes_prior());
+  const at::Tensor logits = predictor->logits(cache.sample_inputs, cache.sample_prior);
+  EXPECT_TRUE(at::allclose(logits, cache.sample_logits, 1e-4, 1e-5));
+
+  const auto broken = [&](const std::function<void(TrainedCache&)>& change, const char* part) {
+    refuses(
+        [&](TrainedCache& written) {
+          chained(written);
+          change(written);
+        },
+        part);
+  };
+  broken([](TrainedCache& written) { written.prior = "layer3"; },
+         "'layer3', which is not in front of it");
+  broken([](TrainedCache& written) { written.prior = ""; }, "FLOPs");
+  broken([](TrainedCache& written) { written.sample_prior = at::zeros({4, 2}); }, "sample_prior");
+  broken([](TrainedCache& written) { written.sample_prior = written.sample_prior.roll(1, 1); },
+         "away from those stored");
 }
 
 TEST_F(CachesFile, ReplaysItsSamplesAtLoad) {

@@ -100,6 +100,26 @@ TEST_F(PlanFiles, AreRefusedWhenAnExitNamesNoCacheModel) {
   EXPECT_THAT(refusal(), HasSubstr("/plans/0000/exits: cache model 7"));
 }
 
+TEST_F(PlanFiles, AreRefusedWhenAnExitLacksTheOneWhoseLogitsItTakes) {
+  PlanFile file = two_plans();
+  TrainedCache& cache = file.caches[1];
+  const model::CacheModel trained(model::Architecture::parse(cache.architecture), cache.input_shape,
+                                  5, 1, true);
+  cache.prior = "layer1";
+  cache.flops = trained.cost().flops();
+  cache.parameters = trained.cost().parameters;
+  cache.weights = trained.state();
+  cache.sample_prior = file.caches[0].sample_logits;
+  cache.sample_logits = trained.freeze()->logits(cache.sample_inputs, cache.sample_prior);
+  write_plan(path_, file, common_, {});
+  EXPECT_EQ(read_plan(path_).caches[1].prior, "layer1");
+  file.plans[0].exits.erase(file.plans[0].exits.begin());
+  file.plans[0].reach = file.plans[0].hits = {1};
+  common_.force = true;
+  write_plan(path_, file, common_, {});
+  EXPECT_THAT(refusal(), HasSubstr("layer2 takes the logits of 'layer1'"));
+}
+
 TEST_F(PlanFiles, AreRefusedWhenACertificateContradictsItself) {
   PlanFile file = two_plans();
   file.plans[0].certificate->p_value = 0.2;
