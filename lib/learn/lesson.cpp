@@ -3,9 +3,11 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <cassert>
 #include <numeric>
 
 #include "base/cancel.h"
+#include "learn/relay.h"
 
 namespace cachectl::learn {
 namespace {
@@ -27,16 +29,46 @@ struct LayerUse {
   }
 };
 
-// The dearest first, so that the workers end together.
-std::vector<std::size_t> by_cost(const std::vector<Student>& students) {
+// The dearest first, so that the workers end together. In a cascade as they stand: who waits
+// for another's logits then waits for one that has begun.
+std::vector<std::size_t> turns(const std::vector<Student>& students) {
   std::vector<std::size_t> order(students.size());
   std::iota(order.begin(), order.end(), 0);
+  const bool cascade = std::any_of(students.begin(), students.end(), [](const Student& student) {
+    return student.model().takes_prior();
+  });
+  if (cascade) return order;
   std::vector<double> macs;
   macs.reserve(students.size());
   for (const auto& student : students) macs.push_back(student.model().cost().macs);
   std::stable_sort(order.begin(), order.end(),
                    [&](std::size_t a, std::size_t b) { return macs[a] > macs[b]; });
   return order;
+}
+
+// Calls task(student, its prior, pass_on) for all that are active and have their prior. A
+// student's task waits for the logits of the one in front, not for the end of its task.
+using Task = std::function<void(std::size_t, const at::Tensor&, const Student::PassOn&)>;
+void in_turn(const std::vector<Student>& students, const std::vector<std::size_t>& order,
+             Workers& workers, const Task& task) {
+  Relay relay(students.size());
+  workers.run(students.size(), [&](std::size_t turn) {
+    const std::size_t i = order[turn];
+    // Whatever happens here, nobody waits for ever.
+    struct Farewell {
+      Relay& relay;
+      std::size_t student;
+      ~Farewell() { relay.hand_over(student, {}); }
+    } farewell{relay, i};
+    if (!students[i].active()) return;
+    at::Tensor prior;
+    if (students[i].model().takes_prior()) {
+      assert(i > 0);
+      prior = relay.take_from(i - 1);
+      if (!prior.defined()) return;
+    }
+    task(i, prior, [&](const at::Tensor& logits) { relay.hand_over(i, logits); });
+  });
 }
 
 }  // namespace
@@ -48,18 +80,19 @@ std::int64_t steps_of(const Recipe& recipe, std::int64_t count) {
 void teach(Source& source, std::vector<Student>& students, const Recipe& recipe, std::int64_t count,
            std::int64_t first, std::int64_t last, Workers& workers,
            const std::function<bool(std::int64_t)>& after_epoch) {
-  const auto order = by_cost(students);
+  const auto order = turns(students);
   for (std::int64_t epoch = first; epoch < last; ++epoch) {
     const LayerUse use(students, source.layers().size());
     if (use.layers.empty()) return;
     for (auto& student : students) student.reset_mean();
     source.epoch(epoch, count, recipe.batch_size, use.layers, [&](const Batch& batch) {
       cancel::throw_if_requested();
-      workers.run(students.size(), [&](std::size_t i) {
-        Student& student = students[order[i]];
-        if (!student.active()) return;
-        student.step(batch.activations[use.place[student.layer()]], batch.pd);
-      });
+      in_turn(students, order, workers,
+              [&](std::size_t i, const at::Tensor& prior, const Student::PassOn& pass_on) {
+                Student& student = students[i];
+                student.step(batch.activations[use.place[student.layer()]], batch.pd, prior,
+                             pass_on);
+              });
     });
     if (after_epoch && !after_epoch(epoch + 1)) return;
   }
@@ -68,7 +101,7 @@ void teach(Source& source, std::vector<Student>& students, const Recipe& recipe,
 std::vector<Answers> examine(Source& source, const std::vector<Student>& students,
                              Workers& workers) {
   const LayerUse use(students, source.layers().size());
-  const auto order = by_cost(students);
+  const auto order = turns(students);
   const at::Tensor pd = source.validation_pd();
   std::vector<Answers> answers(students.size());
   for (std::int64_t first = 0; first < pd.size(0); first += kExamBatch) {
@@ -78,13 +111,15 @@ std::vector<Answers> examine(Source& source, const std::vector<Student>& student
     for (const auto layer : use.layers) {
       activations.push_back(source.validation(layer, first, count));
     }
-    workers.run(students.size(), [&](std::size_t i) {
-      const Student& student = students[order[i]];
-      if (!student.active()) return;
-      const at::NoGradGuard no_grad;
-      answers[order[i]].add(student.model().forward(activations[use.place[student.layer()]], false),
-                            pd.narrow(0, first, count));
-    });
+    in_turn(students, order, workers,
+            [&](std::size_t i, const at::Tensor& prior, const Student::PassOn& pass_on) {
+              const at::NoGradGuard no_grad;
+              const Student& student = students[i];
+              const at::Tensor logits =
+                  student.model().forward(activations[use.place[student.layer()]], prior, false);
+              pass_on(logits);
+              answers[i].add(logits, pd.narrow(0, first, count));
+            });
   }
   return answers;
 }

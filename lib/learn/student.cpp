@@ -52,7 +52,8 @@ Student::Student(model::CacheModel model, std::size_t layer, const Recipe& recip
       mean_(at::zeros_like(model_.flat_parameters())),
       square_(at::zeros_like(model_.flat_parameters())) {}
 
-double Student::step(const at::Tensor& activations, const at::Tensor& pd) {
+double Student::step(const at::Tensor& activations, const at::Tensor& pd, const at::Tensor& prior,
+                     const PassOn& pass_on) {
   if (!active()) return NAN;
   at::Tensor& gradients = model_.flat_gradients();
   gradients.zero_();
@@ -61,8 +62,9 @@ double Student::step(const at::Tensor& activations, const at::Tensor& pd) {
     const at::AutoGradMode with_gradients(true);
     const at::Tensor logits = [&] {
       const model::MixedPrecision mixed(is_mixed_, at::kCPU);
-      return model_.forward(activations, true).to(at::kFloat);
+      return model_.forward(activations, prior, true).to(at::kFloat);
     }();
+    if (pass_on) pass_on(logits.detach());
     const at::Tensor loss =
         at::kl_div(logits.log_softmax(1), pd, at::Reduction::Sum) / static_cast<double>(pd.size(0));
     loss.backward();
@@ -114,7 +116,7 @@ void Student::restore(const model::CacheModel::State& given, const std::string& 
   step_ = static_cast<std::int64_t>(take("optimiser.step", 1).item<float>());
   failed_ = take("optimiser.failed", 1).item<float>() != 0;
   model_ = model::CacheModel::from_state(model_.architecture(), model_.input_shape(),
-                                         model_.classes(), state, where);
+                                         model_.classes(), state, where, model_.takes_prior());
 }
 
 }  // namespace cachectl::learn

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "base/options.h"
@@ -23,7 +24,7 @@ struct Recipe {
   // auto, float32, bfloat16: what products are computed in; weights and sums stay float32.
   std::string precision = "auto";
 };
-void describe(OptionTable& table, Recipe& recipe);  // into the present section
+void describe(OptionTable& table, Recipe& recipe);        // into the present section
 void describe_steps(OptionTable& table, Recipe& recipe);  // without its length
 
 // The rate at a step of a cycle: up from 1/25 of the top and down to 1/10,000, by cosines.
@@ -36,12 +37,17 @@ class Student {
   Student(model::CacheModel model, std::size_t layer, const Recipe& recipe, std::int64_t steps);
 
   // One step on one batch; returns its loss. A loss or gradient that is not finite ends
-  // the student: failed() from then on, and steps do nothing.
-  double step(const at::Tensor& activations, const at::Tensor& pd);
+  // the student: failed() from then on, and steps do nothing. prior: logits for the batch,
+  // where the model takes one. pass_on gets the model's own, detached, as soon as they are
+  // there: before the gradients.
+  using PassOn = std::function<void(const at::Tensor&)>;
+  double step(const at::Tensor& activations, const at::Tensor& pd, const at::Tensor& prior = {},
+              const PassOn& pass_on = {});
 
   const model::CacheModel& model() const { return model_; }
   std::size_t layer() const { return layer_; }
   bool failed() const { return failed_; }
+  void give_up() { failed_ = true; }
   void stop() { stopped_ = true; }  // no more steps
   bool active() const { return !failed_ && !stopped_; }
   double mean_loss() const { return steps_of_mean_ ? loss_sum_ / double(steps_of_mean_) : 0; }

@@ -21,9 +21,9 @@ Recipe quick(std::int64_t epochs) {
 }
 
 Student student_on(Source& source, std::size_t layer, const char* text, const Recipe& recipe,
-                   std::uint64_t seed = 1) {
+                   std::uint64_t seed = 1, bool takes_prior = false) {
   return {model::CacheModel(model::Architecture::parse(text), source.layers()[layer].shape,
-                            source.classes(), seed),
+                            source.classes(), seed, takes_prior),
           layer, recipe, steps_of(recipe, source.samples())};
 }
 
@@ -90,6 +90,87 @@ TEST(Lesson, ALossThatIsNoNumberEndsThatStudentOnly) {
   const auto answers = examine(source, students, workers);
   EXPECT_TRUE(answers[0].predictions.empty());
   EXPECT_GT(judge(answers[1], 1, 0, 0.01).agreement, 0.5);
+}
+
+std::vector<Student> cascade_on(Source& source, const Recipe& recipe) {
+  std::vector<Student> students;
+  students.push_back(student_on(source, 0, "linear", recipe, 3));
+  // The middle one is by far the dearest: were it taken first, the others' logits would miss.
+  students.push_back(student_on(source, 0, "conv3x3-32, conv3x3-32", recipe, 4, true));
+  students.push_back(student_on(source, 1, "fc8", recipe, 5, true));
+  students.push_back(student_on(source, 1, "linear", recipe, 6, true));
+  return students;
+}
+
+// One student after the other on each batch, written out.
+TEST(Lesson, TeachesACascadeOnAnyWorkersAsOneAfterTheOther) {
+  auto source = synthetic_source();
+  auto recipe = quick(3);
+  recipe.precision = "float32";  // as the twins below compute
+  auto expected = cascade_on(source, recipe);
+  for (std::int64_t epoch = 0; epoch < recipe.epochs; ++epoch) {
+    source.epoch(epoch, source.samples(), recipe.batch_size, {0, 1}, [&](const Batch& batch) {
+      at::Tensor logits;
+      for (auto& student : expected) {
+        const at::Tensor& activations = batch.activations[student.layer()];
+        // A copy's forward pass: the step below is the one that moves its statistics.
+        const auto twin = model::CacheModel::from_state(
+            student.model().architecture(), student.model().input_shape(), source.classes(),
+            student.model().state(), "twin", student.model().takes_prior());
+        const at::Tensor own = twin.forward(activations, logits, true).detach();
+        student.step(activations, batch.pd, logits);
+        logits = own;
+      }
+    });
+  }
+  for (const std::size_t threads : {1, 2, 3}) {
+    auto students = cascade_on(source, recipe);
+    Workers workers(threads);
+    teach(source, students, recipe, source.samples(), 0, recipe.epochs, workers);
+    for (std::size_t i = 0; i < students.size(); ++i) {
+      const auto state = expected[i].state();
+      for (const auto& [name, value] : students[i].state()) {
+        EXPECT_TRUE(at::equal(value, state.at(name))) << i << " " << name;
+      }
+    }
+    const auto answers = examine(source, students, workers);
+    const auto pd = source.validation_pd();
+    at::Tensor logits;
+    for (std::size_t i = 0; i < students.size(); ++i) {
+      logits = students[i]
+                   .model()
+                   .forward(source.validation(students[i].layer(), 0, pd.size(0)), logits, false)
+                   .detach();
+      std::int64_t alike = 0;
+      for (std::size_t k = 0; k < answers[i].predictions.size(); ++k) {
+        alike += answers[i].predictions[k] ==
+                 logits.argmax(1)[static_cast<std::int64_t>(k)].item<std::int64_t>();
+      }
+      EXPECT_EQ(alike, pd.size(0)) << i;
+    }
+  }
+}
+
+TEST(Lesson, ACascadeBehindAFailureStandsStill) {
+  auto source = synthetic_source();
+  const auto recipe = quick(2);
+  auto wild = recipe;
+  wild.learning_rate = 1e30;
+  std::vector<Student> students;
+  students.push_back(student_on(source, 0, "fc16", recipe));
+  students.push_back(student_on(source, 0, "fc16", wild, 2, true));
+  students.push_back(student_on(source, 1, "fc16", recipe, 3, true));
+  Workers workers(2);
+  teach(source, students, recipe, source.samples(), 0, recipe.epochs, workers);
+  EXPECT_FALSE(students[0].failed());
+  EXPECT_TRUE(students[1].failed());
+  const auto steps = steps_of(recipe, source.samples());
+  EXPECT_EQ(students[0].steps_done(), steps);
+  EXPECT_LT(students[2].steps_done(), steps);
+  const auto answers = examine(source, students, workers);
+  EXPECT_FALSE(answers[0].predictions.empty());
+  EXPECT_TRUE(answers[1].predictions.empty());
+  EXPECT_TRUE(answers[2].predictions.empty());
 }
 
 TEST(Lesson, EndsWhenTheCallerHasSeenEnough) {
