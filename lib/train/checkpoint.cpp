@@ -22,14 +22,15 @@ model::CacheModel::State read_state(const io::Group& group) {
 
 }  // namespace
 
-void write_checkpoint(const std::string& path, std::int64_t epochs_done, std::int64_t epochs,
+void write_checkpoint(const std::string& path, const Standing& standing,
                       const std::vector<Course>& courses, const std::string& settings,
                       const CommonOptions& common,
                       const std::map<std::string, io::Provenance>& inputs) {
   io::ArtifactWriter writer(path, "checkpoint", common);
   auto& root = writer.root();
-  root.set("epochs_done", epochs_done);
-  root.set("epochs", epochs);
+  root.set("epochs_done", standing.epochs_done);
+  root.set("epochs", standing.epochs);
+  if (!standing.left_out.empty()) root.write_texts("left_out", standing.left_out);
   root.write_text("settings", settings);
   auto layers = root.create_group("layers");
   for (std::size_t i = 0; i < courses.size(); ++i) {
@@ -52,8 +53,7 @@ void write_checkpoint(const std::string& path, std::int64_t epochs_done, std::in
   writer.commit();
 }
 
-std::int64_t read_checkpoint(const std::string& path, std::vector<Course>& courses,
-                             const std::string& settings) {
+Standing read_standing(const std::string& path, const std::string& settings) {
   const io::ArtifactReader reader(path, "checkpoint");
   const auto& root = reader.root();
   const std::string found = root.read_text("settings");
@@ -63,7 +63,19 @@ std::int64_t read_checkpoint(const std::string& path, std::vector<Course>& cours
          "It has\n{}and this run has\n{}",
          path, found, settings);
   }
-  const auto layers = root.group("layers");
+  Standing standing;
+  standing.epochs_done = root.integer("epochs_done");
+  standing.epochs = root.integer("epochs");
+  if (standing.epochs < 1) {
+    fail(ExitCode::kCorrupt, "{}: {} epochs, expected at least 1", path, standing.epochs);
+  }
+  if (root.has("left_out")) standing.left_out = root.read_texts("left_out");
+  return standing;
+}
+
+void read_checkpoint(const std::string& path, std::vector<Course>& courses) {
+  const io::ArtifactReader reader(path, "checkpoint");
+  const auto layers = reader.root().group("layers");
   if (layers.children().size() != courses.size()) {
     fail(ExitCode::kCorrupt, "{}: {} layers, expected {}", layers.where(), layers.children().size(),
          courses.size());
@@ -86,14 +98,6 @@ std::int64_t read_checkpoint(const std::string& path, std::vector<Course>& cours
     course.student.restore(read_state(group.group("state")), group.where());
     course.best = read_state(group.group("best"));
   }
-  return root.integer("epochs_done");
-}
-
-std::int64_t epochs_of_checkpoint(const std::string& path) {
-  const io::ArtifactReader reader(path, "checkpoint");
-  const std::int64_t epochs = reader.root().integer("epochs");
-  if (epochs < 1) fail(ExitCode::kCorrupt, "{}: {} epochs, expected at least 1", path, epochs);
-  return epochs;
 }
 
 }  // namespace cachectl::train

@@ -22,18 +22,24 @@ struct Course {
   bool stopped = false;  // by its patience
 };
 
+// How far a run is.
+struct Standing {
+  std::int64_t epochs_done = 0;
+  std::int64_t epochs = 0;            // with a limit of minutes, what was found to fit
+  std::vector<std::string> left_out;  // layers that a cascade began anew without
+};
+
 // kind "checkpoint": written whole and renamed. settings: what must be the same to go on.
-void write_checkpoint(const std::string& path, std::int64_t epochs_done, std::int64_t epochs,
+void write_checkpoint(const std::string& path, const Standing& standing,
                       const std::vector<Course>& courses, const std::string& settings,
                       const CommonOptions& common,
                       const std::map<std::string, io::Provenance>& inputs);
 
-// Into courses of the same layers and architectures; returns the epochs done. Throws Error
-// (incompatible) when it was begun with other settings.
-std::int64_t read_checkpoint(const std::string& path, std::vector<Course>& courses,
-                             const std::string& settings);
+// What to begin courses with that a checkpoint is read into. Throws Error (incompatible) when
+// it was begun with other settings.
+Standing read_standing(const std::string& path, const std::string& settings);
 
-// The length of the run it is of: with a limit of minutes, what was found to fit.
-std::int64_t epochs_of_checkpoint(const std::string& path);
+// Into courses of the same layers and architectures.
+void read_checkpoint(const std::string& path, std::vector<Course>& courses);
 
 }  // namespace cachectl::train

@@ -21,17 +21,17 @@
 #include "base/text.h"
 #include "data/dataset.h"
 #include "data/transform.h"
-#include "learn/figures.h"
 #include "learn/lesson.h"
 #include "learn/medial_source.h"
 #include "learn/online_source.h"
 #include "train/checkpoint.h"
+#include "train/result.h"
+#include "train/validate.h"
 
 namespace cachectl::train {
 namespace {
 
 constexpr double kGiB = 1024.0 * 1024 * 1024;
-constexpr std::int64_t kSamples = 4;  // activations stored for the replay at load
 
 void describe_settings(OptionTable& table, Options& options) {
   table.section("train");
@@ -42,6 +42,8 @@ void describe_settings(OptionTable& table, Options& options) {
   table.value("no_views", &options.no_views, "leave out the views that were collected");
   table.value("online_augment", &options.online_augment,
               "fresh views in every epoch, answered by the backbone");
+  table.value("cascade", &options.cascade,
+              "each cache model also takes the logits of the one in front of it");
   table.value("validate_every", &options.validate_every, "epochs; the last one always")
       .range(1, 10000);
   table
@@ -129,27 +131,6 @@ struct Views {
   }
 };
 
-artifact::TrainedCache trained(const Course& course, learn::Source& source) {
-  const auto& learnt = course.student.model();
-  const auto model = model::CacheModel::from_state(learnt.architecture(), learnt.input_shape(),
-                                                   learnt.classes(), course.best, course.layer);
-  artifact::TrainedCache cache;
-  cache.layer = course.layer;
-  cache.input_shape = model.input_shape();
-  cache.architecture = model.architecture().text();
-  const auto cost = model.cost();
-  cache.flops = cost.flops();
-  cache.parameters = cost.parameters;
-  cache.weight_bytes = cost.weight_bytes;
-  cache.weights = course.best;
-  cache.curve = course.curve;
-  cache.validation_agreement = course.best_agreement;
-  const std::int64_t samples = std::min(kSamples, source.validation_pd().size(0));
-  cache.sample_inputs = source.validation(course.student.layer(), 0, samples);
-  cache.sample_logits = model.freeze()->logits(cache.sample_inputs);
-  return cache;
-}
-
 void print(const artifact::Caches& caches, const std::vector<Course>& courses, bool json) {
   const auto epoch_of = [&](const artifact::TrainedCache& cache) {
     for (const auto& course : courses) {
@@ -162,6 +143,7 @@ void print(const artifact::Caches& caches, const std::vector<Course>& courses, b
     for (const auto& cache : caches.caches) {
       all.push_back({{"layer", cache.layer},
                      {"architecture", cache.architecture},
+                     {"prior", cache.prior},
                      {"macs", cache.flops / 2},
                      {"parameters", cache.parameters},
                      {"validation_agreement", cache.validation_agreement},
@@ -178,27 +160,6 @@ void print(const artifact::Caches& caches, const std::vector<Course>& courses, b
                std::to_string(epoch_of(cache))});
   }
   table.print(std::cout);
-}
-
-// Figures of all courses after an epoch; keeps the best epochs.
-void validate(learn::Source& source, std::vector<Course>& courses,
-              std::vector<learn::Student>& students, std::int64_t epoch, std::int64_t patience,
-              std::int64_t every, learn::Workers& workers) {
-  const auto answers = learn::examine(source, students, workers);
-  for (std::size_t i = 0; i < courses.size(); ++i) {
-    Course& course = courses[i];
-    if (!students[i].active() || !answers[i].all_finite()) continue;
-    const auto figures = learn::judge(answers[i], 1, 0, 0);
-    course.curve.push_back({epoch, students[i].mean_loss(), figures.divergence, figures.agreement});
-    if (figures.agreement >= course.best_agreement) {
-      course.best_agreement = figures.agreement;
-      course.best_epoch = epoch;
-      course.best = students[i].model().state();
-    } else if (patience > 0 && epoch - course.best_epoch >= patience * every) {
-      course.stopped = true;
-      students[i].stop();
-    }
-  }
 }
 
 }  // namespace
@@ -272,28 +233,29 @@ void run(Options& options) {
   }
   const std::int64_t samples = source.samples();
   learn::Recipe recipe = options.recipe;
-  const auto begin_courses = [&](const learn::Recipe& of) {
+  Standing standing;
+  if (go_on) {
+    standing = read_standing(partial.string(), settings);
+    recipe.epochs = standing.epochs;
+    log::info("goes on behind epoch {}", standing.epochs_done);
+  }
+  const auto begin_courses = [&] {
     std::vector<Course> courses;
     for (std::size_t i = 0; i < chosen.size(); ++i) {
-      model::CacheModel model(chosen[i].second, source.layers()[i].shape, medial.classes(),
-                              derive_seed(seed, chosen[i].first));
-      courses.push_back({chosen[i].first,
-                         learn::Student(std::move(model), i, of, learn::steps_of(of, samples)),
-                         {},
-                         -1,
-                         0,
-                         {},
-                         false});
+      const auto& [layer, architecture] = chosen[i];
+      if (std::count(standing.left_out.begin(), standing.left_out.end(), layer) > 0) continue;
+      model::CacheModel model(architecture, source.layers()[i].shape, medial.classes(),
+                              derive_seed(seed, layer), options.cascade && !courses.empty());
+      learn::Student student(std::move(model), i, recipe, learn::steps_of(recipe, samples));
+      courses.push_back({layer, std::move(student), {}, -1, 0, {}, false});
     }
     return courses;
   };
-  if (go_on) {
-    recipe.epochs = epochs_of_checkpoint(partial.string());
-  } else if (options.minutes > 0) {
+  if (!go_on && options.minutes > 0) {
     // A quarter of an epoch, by students of their own and with the rows in memory, tells
     // what an epoch takes here.
     std::vector<learn::Student> probes;
-    for (auto& course : begin_courses(recipe)) probes.push_back(std::move(course.student));
+    for (auto& course : begin_courses()) probes.push_back(std::move(course.student));
     learn::teach(source, probes, recipe, 2 * recipe.batch_size, 0, 1, workers);
     const std::int64_t some = std::max(std::min(samples, 2 * recipe.batch_size), samples / 4);
     const auto start = std::chrono::steady_clock::now();
@@ -308,58 +270,65 @@ void run(Options& options) {
                 recipe.epochs, options.minutes);
     }
   }
-  std::vector<Course> courses = begin_courses(recipe);
-  std::int64_t done = 0;
-  if (go_on) {
-    done = read_checkpoint(partial.string(), courses, settings);
-    log::info("goes on behind epoch {}", done);
-  }
+  standing.epochs = recipe.epochs;
+  std::vector<Course> courses = begin_courses();
+  if (go_on) read_checkpoint(partial.string(), courses);
 
-  Progress progress("train", recipe.epochs, "epochs");
-  progress.skip(done);
-  // The lesson works on students in a row; courses take them back behind each epoch.
-  std::vector<learn::Student> students;
-  for (auto& course : courses) {
-    students.push_back(course.student);
-    if (course.stopped) students.back().stop();
+  // Trains the courses to their end; false when one of a cascade has failed before.
+  const auto finish_courses = [&] {
+    Progress progress("train", recipe.epochs, "epochs");
+    progress.skip(standing.epochs_done);
+    // The lesson works on students in a row; courses take them back behind each epoch.
+    std::vector<learn::Student> students;
+    for (auto& course : courses) {
+      students.push_back(course.student);
+      if (course.stopped) students.back().stop();
+    }
+    const auto one_has_failed = [&] {
+      return std::any_of(students.begin(), students.end(),
+                         [](const learn::Student& student) { return student.failed(); });
+    };
+    learn::teach(source, students, recipe, samples, standing.epochs_done, recipe.epochs, workers,
+                 [&](std::int64_t epoch) {
+                   const bool last = epoch == recipe.epochs;
+                   progress.advance();
+                   if (options.cascade && one_has_failed()) return false;
+                   if (!last && epoch % options.validate_every != 0) return true;
+                   validate(source, courses, students, epoch,
+                            {options.cascade, options.patience, options.validate_every}, workers);
+                   if (options.cascade && one_has_failed()) return false;
+                   bool any = false;
+                   for (std::size_t i = 0; i < courses.size(); ++i) {
+                     courses[i].student = students[i];
+                     any = any || students[i].active();
+                   }
+                   if (!last && any) {
+                     standing.epochs_done = epoch;
+                     write_checkpoint(partial.string(), standing, courses, settings, options.common,
+                                      inputs);
+                   }
+                   return any;
+                 });
+    progress.finish();
+    if (!options.cascade || !one_has_failed()) return true;
+    // The first in order of depth: those behind it had its logits, which were no numbers.
+    std::size_t failed = 0;
+    while (!students[failed].failed()) ++failed;
+    log::warning("{} is discarded: its loss is no number; the cascade begins anew without it",
+                 courses[failed].layer);
+    standing.left_out.push_back(courses[failed].layer);
+    return false;
+  };
+  while (!finish_courses()) {
+    standing.epochs_done = 0;
+    courses = begin_courses();
   }
-  learn::teach(source, students, recipe, samples, done, recipe.epochs, workers,
-               [&](std::int64_t epoch) {
-                 const bool last = epoch == recipe.epochs;
-                 progress.advance();
-                 if (!last && epoch % options.validate_every != 0) return true;
-                 validate(source, courses, students, epoch, options.patience,
-                          options.validate_every, workers);
-                 bool any = false;
-                 for (std::size_t i = 0; i < courses.size(); ++i) {
-                   courses[i].student = students[i];
-                   any = any || students[i].active();
-                 }
-                 if (!last && any) {
-                   write_checkpoint(partial.string(), epoch, recipe.epochs, courses, settings,
-                                    options.common, inputs);
-                 }
-                 return any;
-               });
-  progress.finish();
 
   artifact::Caches caches;
   caches.classes = medial.classes();
   caches.train_ids_hash = medial.ids_hash(data::Part::kTrain);
   caches.validation_ids_hash = medial.ids_hash(data::Part::kValidation);
-  const double chance = learn::chance_agreement(source.validation_pd());
-  for (const auto& course : courses) {
-    if (course.best.empty()) {
-      log::warning("{} is discarded: its loss is no number", course.layer);
-    } else if (!learn::beats_chance(course.best_agreement, chance,
-                                    source.validation_pd().size(0))) {
-      log::warning(
-          "{} is discarded: it agrees on {:.2f} %, the most frequent class alone on {:.2f} %",
-          course.layer, 100 * course.best_agreement, 100 * chance);
-    } else {
-      caches.caches.push_back(trained(course, source));
-    }
-  }
+  caches.caches = trained_caches(courses, options.cascade, source);
   if (caches.caches.empty()) {
     fail(ExitCode::kNothingProcessed, "no cache model is better than chance; nothing is written");
   }

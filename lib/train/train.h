@@ -26,6 +26,8 @@ struct Options {
   model::BackboneOptions backbone;
   data::Options data;
   data::AugmentOptions augment = default_views();
+  // Each cache model also takes the logits of the trained one in front of it.
+  bool cascade = false;
   double memory_gib = 4;            // for activations
   std::int64_t validate_every = 5;  // epochs, [1, 10000]; the last one always
   std::int64_t patience = 0;  // stop a layer after so many validations without a gain; 0: never
@@ -36,7 +38,9 @@ struct Options {
 void describe(OptionTable& table, Options& options);
 
 // Trains all layers side by side, in one pass over the data, and writes the epoch of each
-// that was best on the validation part. Throws Error.
+// that was best on the validation part; of a cascade the one that was best on average. A
+// layer whose loss becomes no number is left out: the others go on, and a cascade begins anew,
+// so that it never had it. Throws Error.
 void run(Options& options);
 
 }  // namespace cachectl::train

@@ -166,6 +166,114 @@ TEST_F(Train, ALayerAtChanceIsDiscardedAndOthersStay) {
   EXPECT_EQ(caches.caches[0].layer, "late");
 }
 
+class TrainCascade : public Train {
+ protected:
+  Options options(const std::string& out) {
+    Options options = Train::options(out);
+    options.cascade = true;
+    options.architectures["early"] = "pool4";
+    return options;
+  }
+};
+
+TEST_F(TrainCascade, ChainsTheLayersAndKeepsOneEpochOfAll) {
+  quietly(options("c.h5"));
+  const auto caches = artifact::read_caches(scratch_.path("c.h5")).caches;
+  ASSERT_EQ(caches.size(), 3U);
+  EXPECT_EQ(caches[0].prior, "");
+  EXPECT_EQ(caches[1].prior, "early");
+  EXPECT_EQ(caches[2].prior, "middle");
+  // The last of the epochs with the best mean.
+  std::size_t kept = 0;
+  double best = 0;
+  for (std::size_t e = 0; e < caches[0].curve.size(); ++e) {
+    double sum = 0;
+    for (const auto& cache : caches) sum += cache.curve[e].validation_agreement;
+    if (sum >= best) kept = e;
+    best = std::max(best, sum);
+  }
+  const artifact::MedialReader medial(easy());
+  const auto rows = medial.rows_of(data::Part::kValidation);
+  at::Tensor logits;
+  for (const auto& cache : caches) {
+    EXPECT_EQ(cache.validation_agreement, cache.curve[kept].validation_agreement);
+    logits = artifact::predictor_of(cache, medial.classes(), "c")
+                 ->logits(medial.activations(cache.layer, rows), logits);
+    const double agreement =
+        (logits.argmax(1) == medial.pd(rows).argmax(1)).to(at::kFloat).mean().item<double>();
+    EXPECT_NEAR(agreement, cache.validation_agreement, 0.011);
+  }
+}
+
+TEST_F(TrainCascade, SameBytesOnAnyThreadsAndBehindASignal) {
+  auto first = options("a.h5"), second = options("b.h5");
+  first.common.threads = 1;
+  first.recipe.epochs = second.recipe.epochs = 30;
+  quietly(first);
+  second.common.threads = 3;
+  const auto partial = io::partial_path(second.out);
+  ASSERT_TRUE(
+      interrupted([&] { quietly(second); }, [&] { return std::filesystem::exists(partial); }));
+  second.common.resume = true;
+  quietly(second);
+  EXPECT_EQ(bytes_of(first.out), bytes_of(second.out));
+}
+
+TEST_F(TrainCascade, StopsTogetherByPatience) {
+  auto with = options("p.h5");
+  with.recipe.epochs = 60;
+  with.patience = 2;
+  quietly(with);
+  const auto caches = artifact::read_caches(with.out).caches;
+  for (const auto& cache : caches) EXPECT_EQ(cache.curve.size(), caches[0].curve.size());
+  EXPECT_LT(caches[0].curve.size(), 60U);
+}
+
+// As if the layer had never been asked for, also across a kill.
+TEST_F(TrainCascade, BeginsAnewWithoutALayerWhoseLossIsNoNumber) {
+  TinyMedial wild = chain().medial;
+  wild.layers[0].noise = wild.layers[2].noise = 1;
+  wild.draw();
+  wild.activations[1] = wild.activations[1] * 1e37;
+  auto with = options("with.h5"), without = options("without.h5");
+  with.medial = without.medial = chain().rewrite(wild, "wild.h5");
+  with.recipe.epochs = without.recipe.epochs = 30;
+  without.architectures.erase("middle");
+  quietly(without);
+  const auto partial = io::partial_path(with.out);
+  ASSERT_TRUE(
+      interrupted([&] { quietly(with); }, [&] { return std::filesystem::exists(partial); }));
+  with.common.resume = true;
+  quietly(with);
+  const auto a = artifact::read_caches(with.out), b = artifact::read_caches(without.out);
+  ASSERT_EQ(a.caches.size(), 2U);
+  ASSERT_EQ(b.caches.size(), 2U);
+  EXPECT_EQ(a.caches[1].layer, "late");
+  EXPECT_EQ(a.caches[1].prior, "early");
+  for (std::size_t i = 0; i < 2; ++i) {
+    for (const auto& [name, tensor] : a.caches[i].weights) {
+      EXPECT_TRUE(at::equal(tensor, b.caches[i].weights.at(name))) << name;
+    }
+  }
+}
+
+TEST_F(TrainCascade, KeepsALayerAtChanceForTheOneThatTakesItsLogits) {
+  auto noisy = chain().medial;
+  noisy.activations[1] = at::randn_like(noisy.activations[1]);
+  auto some = Train::options("some.h5");
+  some.cascade = true;
+  some.medial = chain().rewrite(noisy, "noise.h5");
+  quietly(some);
+  const auto caches = artifact::read_caches(some.out).caches;
+  ASSERT_EQ(caches.size(), 2U);
+  EXPECT_LT(caches[0].validation_agreement, 0.5);
+  EXPECT_EQ(caches[1].prior, "middle");
+  // At the end of the cascade nobody needs it.
+  some.architectures = {{"middle", "fc16"}};
+  some.out = scratch_.path("none.h5");
+  expect_error([&] { quietly(some); }, ExitCode::kNothingProcessed, "better than chance");
+}
+
 TEST_F(Train, SaysWhatIsWrongWithAnArchitecture) {
   const auto refuses = [&](const char* layer, const char* text, ExitCode code, const char* part) {
     auto bad = options("bad.h5");

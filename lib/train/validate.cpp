@@ -1,0 +1,80 @@
+#include "train/validate.h"
+
+#include <algorithm>
+#include <optional>
+
+namespace cachectl::train {
+namespace {
+
+using Figures = std::vector<std::optional<learn::Figures>>;  // nothing: no more, or no numbers
+
+void keep(Course& course, const learn::Student& student, std::int64_t epoch, double agreement) {
+  course.best_agreement = agreement;
+  course.best_epoch = epoch;
+  course.best = student.model().state();
+}
+
+bool is_patient(const Course& course, std::int64_t epoch, const Keeping& keeping) {
+  return keeping.patience == 0 ||
+         epoch - course.best_epoch < keeping.patience * keeping.validate_every;
+}
+
+void stop(Course& course, learn::Student& student) {
+  course.stopped = true;
+  student.stop();
+}
+
+void keep_each(std::vector<Course>& courses, std::vector<learn::Student>& students,
+               const Figures& figures, std::int64_t epoch, const Keeping& keeping) {
+  for (std::size_t i = 0; i < courses.size(); ++i) {
+    if (!figures[i]) continue;
+    if (figures[i]->agreement >= courses[i].best_agreement) {
+      keep(courses[i], students[i], epoch, figures[i]->agreement);
+    } else if (!is_patient(courses[i], epoch, keeping)) {
+      stop(courses[i], students[i]);
+    }
+  }
+}
+
+void keep_together(std::vector<Course>& courses, std::vector<learn::Student>& students,
+                   const Figures& figures, std::int64_t epoch, const Keeping& keeping) {
+  double now = 0, best = 0;  // sums over the same layers
+  bool is_whole = true;
+  for (std::size_t i = 0; i < courses.size(); ++i) {
+    if (!figures[i]) {
+      if (students[i].active()) students[i].give_up();
+      is_whole = false;
+      continue;
+    }
+    now += figures[i]->agreement;
+    best += courses[i].best_agreement;
+  }
+  if (!is_whole) return;
+  const bool is_better = now >= best;
+  for (std::size_t i = 0; i < courses.size(); ++i) {
+    if (is_better) {
+      keep(courses[i], students[i], epoch, figures[i]->agreement);
+    } else if (!is_patient(courses[i], epoch, keeping)) {
+      stop(courses[i], students[i]);
+    }
+  }
+}
+
+}  // namespace
+
+void validate(learn::Source& source, std::vector<Course>& courses,
+              std::vector<learn::Student>& students, std::int64_t epoch, const Keeping& keeping,
+              learn::Workers& workers) {
+  const auto answers = learn::examine(source, students, workers);
+  Figures figures(courses.size());
+  for (std::size_t i = 0; i < courses.size(); ++i) {
+    if (answers[i].predictions.empty() || !answers[i].all_finite()) continue;
+    figures[i] = learn::judge(answers[i], 1, 0, 0);
+    courses[i].curve.push_back(
+        {epoch, students[i].mean_loss(), figures[i]->divergence, figures[i]->agreement});
+  }
+  const auto keep_best = keeping.cascade ? keep_together : keep_each;
+  keep_best(courses, students, figures, epoch, keeping);
+}
+
+}  // namespace cachectl::train
