@@ -145,10 +145,11 @@ void run(Options& options) {
   }
   caches.validation_ids_hash = medial.ids_hash(data::Part::kValidation);
   Progress progress("calibrating", static_cast<std::int64_t>(caches.caches.size()), "cache models");
-  for (TrainedCache& cache : caches.caches) {
+  const std::vector<bool> all(caches.caches.size(), true);
+  const auto note = [&](std::size_t place, const std::vector<float>& values) {
+    TrainedCache& cache = caches.caches[place];
     progress.note(cache.layer);
-    Logits logits{static_cast<std::size_t>(caches.classes), {}, caches.backbone_classes};
-    logits.values = runtime::logits_on(cache, caches.classes, medial, rows);
+    const Logits logits{static_cast<std::size_t>(caches.classes), values, caches.backbone_classes};
     cache.calibration = calibrate(logits, static_cast<std::size_t>(options.bins));
     cache.calibrated = true;
     const double temperature = cache.calibration.temperature;
@@ -157,7 +158,8 @@ void run(Options& options) {
                    cache.layer, temperature, rows.size());
     }
     progress.advance();
-  }
+  };
+  runtime::logits_on(caches.caches, all, caches.classes, medial, rows, note);
   progress.finish();
   artifact::write_caches(options.out, caches, options.common,
                          {{"caches", caches.provenance}, {"medial", medial.provenance()}});

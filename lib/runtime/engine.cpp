@@ -57,10 +57,8 @@ std::shared_ptr<const model::Predictor> predictor_of(const artifact::TrainedCach
                                                      std::int64_t classes,
                                                      const EngineOptions& options,
                                                      const std::string& where) {
-  return model::CacheModel::from_state(model::Architecture::parse(cache.architecture),
-                                       cache.input_shape, classes, cache.weights,
-                                       where + ": cache model of " + cache.layer)
-      .freeze(options.cache_precision);
+  return artifact::predictor_of(cache, classes, where + ": cache model of " + cache.layer,
+                                options.cache_precision);
 }
 
 namespace {
@@ -102,7 +100,7 @@ std::vector<EnginePlan> plans_of(const artifact::PlanFile& file, const EngineOpt
       const auto index = static_cast<std::size_t>(exit.cache);
       const artifact::TrainedCache& cache = file.caches.at(index);
       made.exits.push_back({cache.layer, predictors[index], static_cast<float>(exit.threshold),
-                            cache.calibration.temperature, cache.architecture});
+                            cache.calibration.temperature, cache.architecture, cache.prior});
     }
     plans.push_back(std::move(made));
   }

@@ -82,6 +82,8 @@ struct Exit {
   float threshold = 1;  // answers where confidence >= threshold
   double temperature = 1;
   std::string architecture;  // for people
+  // Of a predictor that takes a prior: the layer of the exit in front that gives it.
+  std::string prior = {};
 };
 
 struct EnginePlan {
@@ -109,7 +111,8 @@ class Engine {
   Engine(std::shared_ptr<const model::Backbone> backbone, artifact::PlanFile plan,
          const std::string& plan_name, const EngineOptions& options = {});
   // Plans of one's own, with any kind of cache model; ascending batch. None: the
-  // backbone alone. Throws Error(kUsage) for exits out of order, or for other classes.
+  // backbone alone. Throws Error(kUsage) for exits out of order, for other classes, or
+  // where the exit in front is not the one whose logits are taken.
   explicit Engine(std::shared_ptr<const model::Backbone> backbone,
                   std::vector<EnginePlan> plans = {}, const EngineOptions& options = {});
   ~Engine();

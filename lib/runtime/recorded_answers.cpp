@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <map>
 
 #include "base/cancel.h"
 #include "base/error.h"
@@ -31,10 +32,9 @@ void for_each_block(const std::vector<std::int64_t>& rows, std::size_t size, Use
   }
 }
 
-}  // namespace
-
-std::vector<float> logits_on(const artifact::TrainedCache& cache, std::int64_t classes,
-                             const artifact::MedialReader& medial,
+// prior: the logits it takes, for the same rows; nullptr where it takes none.
+std::vector<float> logits_of(const artifact::TrainedCache& cache, const std::vector<float>* prior,
+                             std::int64_t classes, const artifact::MedialReader& medial,
                              const std::vector<std::int64_t>& rows) {
   const auto& layer = medial.layer(cache.layer);
   if (layer.shape != cache.input_shape) {
@@ -50,11 +50,42 @@ std::vector<float> logits_on(const artifact::TrainedCache& cache, std::int64_t c
   std::vector<float> logits;
   logits.reserve(rows.size() * static_cast<std::size_t>(classes));
   for_each_block(rows, rows_per_block(layer.shape), [&](const std::vector<std::int64_t>& block) {
-    const at::Tensor out = model->logits(medial.activations(cache.layer, block)).contiguous();
+    at::Tensor in_front;
+    if (prior != nullptr) {
+      in_front = at::empty({static_cast<std::int64_t>(block.size()), classes}, at::kFloat);
+      const float* const first = prior->data() + logits.size();
+      std::copy(first, first + in_front.numel(), in_front.data_ptr<float>());
+    }
+    const at::Tensor out =
+        model->logits(medial.activations(cache.layer, block), in_front).contiguous();
     const float* values = out.data_ptr<float>();
     logits.insert(logits.end(), values, values + out.numel());
   });
   return logits;
+}
+
+}  // namespace
+
+void logits_on(const std::vector<artifact::TrainedCache>& caches, const std::vector<bool>& wanted,
+               std::int64_t classes, const artifact::MedialReader& medial,
+               const std::vector<std::int64_t>& rows, const UseLogits& use) {
+  // By layer, how many that are asked take its logits.
+  std::map<std::string, std::size_t> takers;
+  std::vector<bool> asked = wanted;
+  for (std::size_t d = caches.size(); d-- > 0;) {
+    if (takers.count(caches[d].layer) > 0) asked[d] = true;
+    if (asked[d] && !caches[d].prior.empty()) ++takers[caches[d].prior];
+  }
+  std::map<std::string, std::vector<float>> kept;
+  for (std::size_t d = 0; d < caches.size(); ++d) {
+    if (!asked[d]) continue;
+    const std::string& prior = caches[d].prior;
+    auto logits =
+        logits_of(caches[d], prior.empty() ? nullptr : &kept.at(prior), classes, medial, rows);
+    if (!prior.empty() && --takers.at(prior) == 0) kept.erase(prior);
+    if (wanted[d]) use(d, logits);
+    if (takers.count(caches[d].layer) > 0) kept[caches[d].layer] = std::move(logits);
+  }
 }
 
 decision::ExitRecord answers_of(const std::vector<float>& logits, std::int64_t classes,

@@ -1,6 +1,8 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,11 +13,14 @@
 // What cache models answer for recorded activations.
 namespace cachectl::runtime {
 
-// Logits [rows.size() * classes] of a cache model for rows of the medial file, read in
-// blocks. Throws Error(kIncompatible) that names both when shapes or classes differ.
-std::vector<float> logits_on(const artifact::TrainedCache& cache, std::int64_t classes,
-                             const artifact::MedialReader& medial,
-                             const std::vector<std::int64_t>& rows);
+// Logits [rows.size() * classes] of cache models for rows of the medial file, read in
+// blocks: use(cache, logits) for each that is wanted, in order. `caches` may be a cascade; who is
+// not wanted is asked only where a wanted one takes its logits. Throws Error(kIncompatible) that
+// names both when shapes or classes differ.
+using UseLogits = std::function<void(std::size_t, const std::vector<float>&)>;
+void logits_on(const std::vector<artifact::TrainedCache>& caches, const std::vector<bool>& wanted,
+               std::int64_t classes, const artifact::MedialReader& medial,
+               const std::vector<std::int64_t>& rows, const UseLogits& use);
 
 // Class and confidence of each sample, rounded as the engine rounds them.
 decision::ExitRecord answers_of(const std::vector<float>& logits, std::int64_t classes,

@@ -34,6 +34,7 @@ Rows survivors(const Rows& rows) {
   for (const at::Tensor& tensor : rows.live) {
     kept.live.push_back(model::select_rows(tensor, index));
   }
+  if (rows.prior.defined()) kept.prior = model::select_rows(rows.prior, index);
   return kept;
 }
 
@@ -54,6 +55,11 @@ Rows merge(const std::vector<Rows>& parts) {
     std::vector<at::Tensor> pieces;
     for (const Rows& part : waiting) pieces.push_back(part.live.at(tensor));
     merged.live.push_back(at::cat(pieces));
+  }
+  if (waiting[0].prior.defined()) {
+    std::vector<at::Tensor> pieces;
+    for (const Rows& part : waiting) pieces.push_back(part.prior);
+    merged.prior = at::cat(pieces);
   }
   for (const Rows& part : waiting) {
     merged.samples.insert(merged.samples.end(), part.samples.begin(), part.samples.end());

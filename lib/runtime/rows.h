@@ -12,6 +12,8 @@ namespace cachectl::runtime {
 // which sample each row belongs to. Rows of several batches may be merged.
 struct Rows {
   model::Tensors live;
+  // What the last exit answered, its logits [rows, classes], where the next one takes them.
+  at::Tensor prior;
   // Per row the caller's number of the sample, >= 0. ~number (negative): the sample has
   // its answer, and the row is only carried along because taking it out would not have paid.
   std::vector<std::int64_t> samples;
@@ -28,7 +30,7 @@ struct Rows {
 // Numbered from `first` on. inputs: forward's arguments.
 Rows rows_of(model::Tensors inputs, std::int64_t first = 0);
 
-// The rows that wait, copied out of all live tensors; the rest is dropped.
+// The rows that wait, copied out of all live tensors and the prior; the rest is dropped.
 Rows survivors(const Rows& rows);
 
 // Rows at one boundary, one after the other; those already answered are left out.

@@ -26,12 +26,27 @@ std::size_t place_of(const model::Backbone& backbone, const std::string& layer) 
       all.begin());
 }
 
-std::int64_t bytes_per_row(const model::Tensors& live) {
+std::int64_t bytes_per_row(const Rows& rows) {
   std::int64_t bytes = 0;
-  for (const at::Tensor& tensor : live) {
-    bytes += static_cast<std::int64_t>(tensor.nbytes()) / std::max<std::int64_t>(1, tensor.size(0));
-  }
-  return bytes;
+  for (const at::Tensor& tensor : rows.live) bytes += static_cast<std::int64_t>(tensor.nbytes());
+  if (rows.prior.defined()) bytes += static_cast<std::int64_t>(rows.prior.nbytes());
+  return bytes / std::max<std::int64_t>(1, rows.size());
+}
+
+// Whether the exit of this stage takes the logits of the one in front.
+bool takes_prior(const PreparedPlan& prepared, std::size_t stage) {
+  const auto& exits = prepared.plan.exits;
+  return stage < exits.size() && exits[stage].predictor->takes_prior();
+}
+
+// An exit gets the logits it learnt with, or the plan is none.
+void require_prior(const Exit& exit, const std::string& in_front) {
+  if (!exit.predictor->takes_prior()) return;
+  if (!in_front.empty() && exit.prior == in_front) return;
+  fail(ExitCode::kUsage,
+       "exit '{}' takes the logits of '{}', and in front of it stands {}: a cascade is left from "
+       "its end only",
+       exit.layer, exit.prior, in_front.empty() ? "none" : "'" + in_front + "'");
 }
 
 // Answers of the last stage: the backbone's own. raw, probabilities: [rows, classes].
@@ -119,6 +134,7 @@ PreparedPlan prepare(const model::Backbone& backbone, EnginePlan plan) {
       fail(ExitCode::kUsage, "exit '{}': temperature {}, expected one above 0", exit.layer,
            exit.temperature);
     }
+    require_prior(exit, layers.empty() ? "" : layers.back());
     layers.push_back(exit.layer);
     segment_flops.push_back(flops_up_to(place + 1));
     cache_flops.push_back(exit.predictor->cost().flops());
@@ -156,13 +172,15 @@ StageStats run_stage(const model::Backbone& backbone, const PreparedPlan& prepar
   const Exit& exit = prepared.plan.exits[stage];
   stats.flops += static_cast<double>(stats.rows_in) * prepared.cache_flops[stage];
   // The only wait for a device: which rows go on depends on these values.
-  const at::Tensor logits = exit.predictor->logits(rows.live.at(0)).cpu().contiguous();
+  const at::Tensor answered = exit.predictor->logits(rows.live.at(0), rows.prior);
+  const at::Tensor logits = answered.cpu().contiguous();
+  rows.prior = takes_prior(prepared, stage + 1) ? answered : at::Tensor{};
   stats.hits = answer_hits(logits, exit, rows, mode.everyone, answer, start, on_answer);
   const std::int64_t left = stats.reach - stats.hits;
   if (!mode.everyone && left == 0) {
     rows = {};
   } else if (!mode.everyone && left < rows.size()) {
-    const std::int64_t copied = left * bytes_per_row(rows.live);
+    const std::int64_t copied = left * bytes_per_row(rows);
     if (shrinking_pays(prepared, stage, rows.size() - left, copied, mode)) {
       rows = survivors(rows);
       stats.copied_bytes = copied;

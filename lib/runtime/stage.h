@@ -15,7 +15,8 @@ struct PreparedPlan {
   std::vector<double> cache_flops;    // exits
 };
 
-// Throws Error(kUsage) for exits that are out of order or of other classes, kIncompatible
+// Throws Error(kUsage) for exits that are out of order or have another exit in front than they
+// take the logits of, kIncompatible for other classes and
 // for layers that the backbone does not have.
 PreparedPlan prepare(const model::Backbone& backbone, EnginePlan plan);
 

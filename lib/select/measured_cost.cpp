@@ -97,7 +97,9 @@ std::vector<decision::Timing> time_look_ups(const artifact::Caches& caches, std:
       std::vector<std::int64_t> shape = {size};
       shape.insert(shape.end(), cache.input_shape.begin(), cache.input_shape.end());
       const at::Tensor activations = at::rand(shape).to(at::Device(device));
-      double ms = median_ms([&] { model->logits(activations).cpu(); });
+      at::Tensor prior;
+      if (model->takes_prior()) prior = at::rand({size, caches.classes}).to(at::Device(device));
+      double ms = median_ms([&] { model->logits(activations, prior).cpu(); });
       if (size > 1) {
         const at::Tensor rows = at::arange(0, size, 2, at::kLong).to(at::Device(device));
         ms += median_ms([&] { activations.index_select(0, rows); });

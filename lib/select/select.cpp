@@ -23,19 +23,17 @@ decision::Records certify_records(const Problem& problem, const artifact::Medial
                                   const std::vector<std::int64_t>& rows) {
   decision::Records records;
   records.backbone = runtime::backbone_classes(medial, rows);
-  std::vector<bool> used(problem.caches.caches.size(), false);
+  const auto& caches = problem.caches;
+  std::vector<bool> used(caches.caches.size(), false);
   for (const auto& plan : list) {
     for (const auto& exit : plan.exits) used[exit.candidate] = true;
   }
-  for (std::size_t d = 0; d < used.size(); ++d) {
-    decision::ExitRecord record;
-    if (used[d]) {
-      const auto& cache = problem.caches.caches[d];
-      record = runtime::answers_of(runtime::logits_on(cache, problem.caches.classes, medial, rows),
-                                   problem.caches.classes, cache.calibration.temperature);
-    }
-    records.exits.push_back(std::move(record));
-  }
+  records.exits.resize(used.size());
+  runtime::logits_on(caches.caches, used, caches.classes, medial, rows,
+                     [&](std::size_t d, const std::vector<float>& logits) {
+                       records.exits[d] = runtime::answers_of(
+                           logits, caches.classes, caches.caches[d].calibration.temperature);
+                     });
   return records;
 }
 

@@ -148,11 +148,12 @@ void verify(const Options& options) {
   require_fresh(options, plan, runtime::ids_of(medial, rows));
   decision::Records records;
   records.backbone = runtime::backbone_classes(medial, rows);
-  for (const auto& cache : plan.caches) {
-    const auto logits = runtime::logits_on(cache, plan.classes, medial, rows);
-    records.exits.push_back(
-        runtime::answers_of(logits, plan.classes, cache.calibration.temperature));
-  }
+  const std::vector<bool> all(plan.caches.size(), true);
+  runtime::logits_on(plan.caches, all, plan.classes, medial, rows,
+                     [&](std::size_t d, const std::vector<float>& logits) {
+                       records.exits.push_back(runtime::answers_of(
+                           logits, plan.classes, plan.caches[d].calibration.temperature));
+                     });
   std::vector<Verdict> verdicts;
   for (const auto& one : plan.plans) verdicts.push_back(judge(records, one, options));
   print(verdicts, options);

@@ -46,12 +46,15 @@ class CachedBackbone {
     return at::randn({rows, 3, kSize, kSize}, generator, at::kFloat);
   }
 
-  // Calibrated; they are sharp enough to be confident now and then.
-  cachectl::artifact::TrainedCache cache(const std::string& layer, std::uint64_t seed) const {
+  // Calibrated; they are sharp enough to be confident now and then. prior: the one in front,
+  // in a cascade.
+  cachectl::artifact::TrainedCache cache(
+      const std::string& layer, std::uint64_t seed,
+      const cachectl::artifact::TrainedCache* prior = nullptr) const {
     using namespace cachectl;
     const model::Architecture architecture = model::Architecture::parse("conv3x3/2-8, fc16");
     const model::Sizes shape = backbone_->candidate(layer).shape;
-    const model::CacheModel model(architecture, shape, kClasses, seed);
+    const model::CacheModel model(architecture, shape, kClasses, seed, prior != nullptr);
     artifact::TrainedCache cache;
     cache.layer = layer;
     cache.input_shape = shape;
@@ -62,10 +65,12 @@ class CachedBackbone {
     cache.weights = model.state();
     cache.weights["classifier.weight"] = cache.weights["classifier.weight"] * 6;
     cache.sample_inputs = at::ones({1, shape[0], shape[1], shape[2]});
-    cache.sample_logits =
-        model::CacheModel::from_state(architecture, shape, kClasses, cache.weights, "test")
-            .freeze()
-            ->logits(cache.sample_inputs);
+    if (prior != nullptr) {
+      cache.prior = prior->layer;
+      cache.sample_prior = prior->sample_logits;
+    }
+    cache.sample_logits = artifact::predictor_of(cache, kClasses, "test")
+                              ->logits(cache.sample_inputs, cache.sample_prior);
     cache.calibrated = true;
     cache.calibration.temperature = 1.5;
     return cache;
@@ -73,7 +78,8 @@ class CachedBackbone {
 
   // A plan with one exit at each of these layers, at these thresholds.
   cachectl::artifact::PlanFile plan(const std::vector<std::string>& layers,
-                                    const std::vector<double>& thresholds) const {
+                                    const std::vector<double>& thresholds,
+                                    bool cascade = false) const {
     using namespace cachectl;
     artifact::PlanFile file;
     file.backbone_hash = backbone_->hash();
@@ -83,7 +89,8 @@ class CachedBackbone {
     file.budget = "halving";
     file.plans.resize(1);
     for (std::size_t i = 0; i < layers.size(); ++i) {
-      file.caches.push_back(cache(layers[i], i + 1));
+      const bool has_prior = cascade && i > 0;
+      file.caches.push_back(cache(layers[i], i + 1, has_prior ? &file.caches.back() : nullptr));
       file.plans[0].exits.push_back({static_cast<std::int64_t>(i), thresholds[i]});
       file.plans[0].reach.push_back(0);
       file.plans[0].hits.push_back(0);

@@ -13,7 +13,8 @@
 
 // The files that calibration and selection start from, in a scratch folder and made
 // without a backbone or training: a tiny medial file, a profile that fits it, and cache
-// models that are linear discriminants of the train part.
+// models that are linear discriminants of the train part; in a cascade each adds the
+// logarithms of the distribution of the one in front.
 struct TinyChain {
   Scratch scratch;
   TinyMedial medial;
@@ -21,12 +22,12 @@ struct TinyChain {
   std::string caches_path = scratch.path("caches.h5");
   std::string profile_path = scratch.path("profile.h5");
 
-  explicit TinyChain(std::int64_t samples = 3000) {
+  explicit TinyChain(std::int64_t samples = 3000, bool cascade = false) {
     medial.samples = samples;
     medial.layers = {{"early", {4, 8, 8}, 14}, {"middle", {8, 4, 4}, 6}, {"late", {16}, 1.4}};
     const auto provenance = medial.write(medial_path);
     write_profile();
-    write_caches(provenance);
+    write_caches(provenance, cascade);
   }
 
   static cachectl::CommonOptions common() {
@@ -111,7 +112,7 @@ struct TinyChain {
                             io::outside_input("backbone", medial.backbone_hash, "tiny"));
   }
 
-  void write_caches(const cachectl::io::Provenance& made_from) {
+  void write_caches(const cachectl::io::Provenance& made_from, bool cascade) {
     using namespace cachectl;
     const artifact::MedialReader reader(medial_path);
     artifact::Caches caches;
@@ -135,13 +136,19 @@ struct TinyChain {
       cache.input_shape = layer.shape;
       cache.weights["classifier.weight"] = centres / variance;
       cache.weights["classifier.bias"] = -(centres * centres).sum(1) / (2 * variance);
-      const auto cost = model::head_cost({}, layer.shape, medial.classes);
+      if (cascade && !caches.caches.empty()) {
+        cache.prior = caches.caches.back().layer;
+        cache.sample_prior = caches.caches.back().sample_logits;
+        at::Tensor& weight = cache.weights["classifier.weight"];
+        weight = at::cat({weight, at::eye(medial.classes)}, 1);
+      }
+      const auto cost = model::head_cost({}, layer.shape, medial.classes, !cache.prior.empty());
       cache.flops = cost.flops();
       cache.parameters = cost.parameters;
       cache.weight_bytes = cost.weight_bytes;
       cache.sample_inputs = reader.activations(layer.name, {0, 1});
-      cache.sample_logits =
-          artifact::predictor_of(cache, medial.classes, layer.name)->logits(cache.sample_inputs);
+      cache.sample_logits = artifact::predictor_of(cache, medial.classes, layer.name)
+                                ->logits(cache.sample_inputs, cache.sample_prior);
       caches.caches.push_back(cache);
     }
     artifact::write_caches(caches_path, caches, common(), {{"medial", made_from}});

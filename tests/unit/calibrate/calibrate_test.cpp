@@ -36,8 +36,15 @@ class CalibrateStage : public testing::Test {
   void TearDown() override { testing::internal::GetCapturedStdout(); }
 };
 
-TEST_F(CalibrateStage, RecordsTheCalibratedAnswersOfTheValidationPart) {
-  TinyChain chain;
+class CalibrateEvery : public testing::TestWithParam<bool> {
+ protected:
+  void SetUp() override { testing::internal::CaptureStdout(); }
+  void TearDown() override { testing::internal::GetCapturedStdout(); }
+};
+INSTANTIATE_TEST_SUITE_P(Cascade, CalibrateEvery, testing::Values(false, true));
+
+TEST_P(CalibrateEvery, RecordsTheCalibratedAnswersOfTheValidationPart) {
+  TinyChain chain(3000, GetParam());
   Options options = options_of(chain);
   run(options);
   const auto caches = artifact::read_caches(options.out);
@@ -46,12 +53,17 @@ TEST_F(CalibrateStage, RecordsTheCalibratedAnswersOfTheValidationPart) {
   ASSERT_EQ(caches.validation_ids.size(), rows.size());
   EXPECT_EQ(caches.validation_ids[3], medial.rows().ids[static_cast<std::size_t>(rows[3])]);
   const at::Tensor backbone = medial.pd(rows).argmax(1);
+  at::Tensor logits;
   for (const auto& cache : caches.caches) {
     ASSERT_TRUE(cache.calibrated);
     const auto& found = cache.calibration;
-    const at::Tensor logits =
-        at::linear(medial.activations(cache.layer, rows).flatten(1),
-                   cache.weights.at("classifier.weight"), cache.weights.at("classifier.bias"));
+    at::Tensor read = medial.activations(cache.layer, rows).flatten(1);
+    EXPECT_EQ(cache.prior.empty(), !GetParam() || cache.layer == "early");
+    if (!cache.prior.empty()) {  // logits still are those of the one in front
+      read = at::cat({read, logits - at::logsumexp(logits, {1}, true)}, 1);
+    }
+    logits = at::linear(read, cache.weights.at("classifier.weight"),
+                        cache.weights.at("classifier.bias"));
     const auto [confidence, label] = at::softmax(logits / found.temperature, 1).max(1);
     std::int64_t agree = 0;
     for (std::size_t i = 0; i < rows.size(); ++i) {

@@ -22,11 +22,11 @@ const CachedBackbone& shared() {
 }
 
 // Thresholds that about half of the samples pass at each exit, none of them close by.
-std::vector<double> halfway() {
+std::vector<double> halfway(bool cascade = false) {
   EngineOptions whole;
   whole.shrink = false;
-  const Engine engine(shared().backbone(), shared().plan(shared().layers(), {2, 2, 2}), "test",
-                      whole);
+  const Engine engine(shared().backbone(), shared().plan(shared().layers(), {2, 2, 2}, cascade),
+                      "test", whole);
   std::vector<std::vector<double>> confidences(4);
   engine.infer(CachedBackbone::inputs(64, 9), [&](const Answer& answer) {
     confidences[answer.exit].push_back(static_cast<double>(answer.confidence));
@@ -67,15 +67,17 @@ std::vector<Expected> reference(const artifact::PlanFile& file, const at::Tensor
     model::Tensors live = {inputs.narrow(0, i, 1)};
     Expected expected;
     bool answered = false;
+    at::Tensor logits;
     for (std::size_t e = 0; e < layers.size() && !answered; ++e) {
       live = chain.run(e, live);
       const auto& cache = file.caches[e];
       const model::CacheModel module = model::CacheModel::from_state(
           model::Architecture::parse(cache.architecture), cache.input_shape, file.classes,
-          cache.weights, "reference");
+          cache.weights, "reference", !cache.prior.empty());
       const at::NoGradGuard no_gradients;
-      const at::Tensor probabilities = at::softmax(
-          module.forward(live[0].contiguous(), false) / cache.calibration.temperature, 1);
+      logits =
+          module.forward(live[0].contiguous(), cache.prior.empty() ? at::Tensor{} : logits, false);
+      const at::Tensor probabilities = at::softmax(logits / cache.calibration.temperature, 1);
       const auto [best, index] = probabilities.max(1);
       expected.closest =
           std::min(expected.closest, std::abs(best.item<double>() - plan.exits[e].threshold));
@@ -99,13 +101,18 @@ std::vector<Expected> reference(const artifact::PlanFile& file, const at::Tensor
   return all;
 }
 
+// Of a plan without and with a cascade.
+class EveryEngine : public testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(Cascade, EveryEngine, testing::Values(false, true));
+
 TEST(Engine, AnswersAsTheStraightforwardLoopDoes) {
   Rng rng(5);
-  std::map<std::int64_t, int> left_at;
-  for (int round = 0; round < 24; ++round) {
+  std::map<std::int64_t, int> left_at, left_at_of_cascade;
+  for (int round = 0; round < 48; ++round) {
+    const bool cascade = round >= 24;
     std::vector<double> thresholds;
     for (int e = 0; e < 3; ++e) thresholds.push_back(rng.uniform(0.2, 0.9));
-    const artifact::PlanFile file = shared().plan(shared().layers(), thresholds);
+    const artifact::PlanFile file = shared().plan(shared().layers(), thresholds, cascade);
     EngineOptions options;
     options.flops_per_copied_byte = std::vector<double>{0, 10, 1e9}[round % 3];
     const Engine engine(shared().backbone(), file, "test", options);
@@ -120,7 +127,7 @@ TEST(Engine, AnswersAsTheStraightforwardLoopDoes) {
       EXPECT_TRUE(answer.hit);
       EXPECT_GE(answer.exit, deepest) << "answers come in order of depth";
       deepest = answer.exit;
-      ++left_at[wanted.exit];
+      ++(cascade ? left_at_of_cascade : left_at)[wanted.exit];
       if (wanted.closest < 1e-4) return;  // rounding may decide
       EXPECT_EQ(answer.label, wanted.label);
       EXPECT_EQ(static_cast<std::int64_t>(answer.exit), wanted.exit);
@@ -133,6 +140,7 @@ TEST(Engine, AnswersAsTheStraightforwardLoopDoes) {
   }
   for (std::int64_t exit = 0; exit <= 3; ++exit) {
     EXPECT_GT(left_at[exit], 0) << "the test must see samples leave at exit " << exit;
+    EXPECT_GT(left_at_of_cascade[exit], 0) << "and at exit " << exit << " of a cascade";
   }
 }
 
@@ -182,9 +190,9 @@ TEST(Engine, StopsWhenAllHitAndCopiesNothingWhenNoneDoes) {
   EXPECT_EQ(none.stages[3].hits, 9);
 }
 
-TEST(Engine, SpendsExactlyTheFlopsThatTheScoreSays) {
-  const std::vector<double> thresholds = halfway();
-  const artifact::PlanFile file = shared().plan(shared().layers(), thresholds);
+TEST_P(EveryEngine, SpendsExactlyTheFlopsThatTheScoreSays) {
+  const std::vector<double> thresholds = halfway(GetParam());
+  const artifact::PlanFile file = shared().plan(shared().layers(), thresholds, GetParam());
   EngineOptions options;
   options.flops_per_copied_byte = 0;  // always shrink, as the score assumes
   const Engine engine(shared().backbone(), file, "test", options);
@@ -227,8 +235,8 @@ TEST(Engine, SpendsExactlyTheFlopsThatTheScoreSays) {
   EXPECT_DOUBLE_EQ(stats.flops(), predicted);
 }
 
-TEST(Engine, WithoutShrinkingEveryExitAnswersForEverySample) {
-  const artifact::PlanFile file = shared().plan(shared().layers(), halfway());
+TEST_P(EveryEngine, WithoutShrinkingEveryExitAnswersForEverySample) {
+  const artifact::PlanFile file = shared().plan(shared().layers(), halfway(GetParam()), GetParam());
   EngineOptions options;
   options.shrink = false;
   const Engine whole(shared().backbone(), file, "test", options);
@@ -250,8 +258,9 @@ TEST(Engine, WithoutShrinkingEveryExitAnswersForEverySample) {
   for (const StageStats& stage : stats.stages) EXPECT_EQ(stage.rows_in, 16);
 }
 
-TEST(Engine, ServesSeveralThreadsAtOnce) {
-  const Engine engine(shared().backbone(), shared().plan(shared().layers(), halfway()), "test");
+TEST_P(EveryEngine, ServesSeveralThreadsAtOnce) {
+  const Engine engine(shared().backbone(),
+                      shared().plan(shared().layers(), halfway(GetParam()), GetParam()), "test");
   constexpr int kThreads = 4, kRounds = 10;
   std::vector<at::Tensor> inputs;
   std::vector<std::vector<Result>> alone;
@@ -277,8 +286,9 @@ TEST(Engine, ServesSeveralThreadsAtOnce) {
   EXPECT_THAT(equal, testing::Each(kRounds));
 }
 
-TEST(Engine, TakesRowsOfSeveralBatchesThroughOneStage) {
-  const Engine engine(shared().backbone(), shared().plan(shared().layers(), halfway()), "test");
+TEST_P(EveryEngine, TakesRowsOfSeveralBatchesThroughOneStage) {
+  const Engine engine(shared().backbone(),
+                      shared().plan(shared().layers(), halfway(GetParam()), GetParam()), "test");
   const at::Tensor first = CachedBackbone::inputs(6, 1), second = CachedBackbone::inputs(11, 2);
   std::vector<Result> expected = engine.infer(first);
   for (const Result& result : engine.infer(second)) expected.push_back(result);
@@ -323,8 +333,8 @@ TEST(Engine, AnswersNoRowsWithNothing) {
   EXPECT_TRUE(engine.infer(CachedBackbone::inputs(0, 1)).empty());
 }
 
-TEST(Engine, RunsAtLowerPrecisionChosenApart) {
-  const artifact::PlanFile file = shared().plan(shared().layers(), {0.5, 0.5, 0.5});
+TEST_P(EveryEngine, RunsAtLowerPrecisionChosenApart) {
+  const artifact::PlanFile file = shared().plan(shared().layers(), {0.5, 0.5, 0.5}, GetParam());
   const Engine full(shared().backbone(), file, "test");
   const at::Tensor inputs = CachedBackbone::inputs(32, 8);
   const std::vector<Result> expected = full.infer(inputs);
@@ -352,8 +362,8 @@ TEST(Engine, RefusesAPlanOfAnotherBackboneAndNamesBoth) {
                ExitCode::kIncompatible, other.path());
 }
 
-TEST(Engine, ReplaysTheSelfTestAndRefusesOtherAnswers) {
-  artifact::PlanFile file = shared().plan(shared().layers(), halfway());
+TEST_P(EveryEngine, ReplaysTheSelfTestAndRefusesOtherAnswers) {
+  artifact::PlanFile file = shared().plan(shared().layers(), halfway(GetParam()), GetParam());
   const Engine unchecked(shared().backbone(), file, "test");
   for (const Result& result : unchecked.infer(file.self_test_inputs)) {
     file.plans[0].self_test_labels.push_back(result.label);
@@ -376,6 +386,29 @@ TEST(Engine, RefusesExitsOutOfOrder) {
         Engine(shared().backbone(), shared().plan({layers[2], layers[0]}, {0.5, 0.5}), "t");
       },
       ExitCode::kUsage, "does not lie behind");
+}
+
+TEST(Engine, RefusesACascadeWithAMissingLink) {
+  artifact::PlanFile file = shared().plan(shared().layers(), {0.5, 0.5, 0.5}, true);
+  file.plans[0].exits.erase(file.plans[0].exits.begin() + 1);
+  expect_error([&] { Engine(shared().backbone(), file, "t"); }, ExitCode::kUsage,
+               "exit 'layer2' takes the logits of 'layer1', and in front of it stands 'relu@1'");
+  file.plans[0].exits.erase(file.plans[0].exits.begin());
+  expect_error([&] { Engine(shared().backbone(), file, "t"); }, ExitCode::kUsage, "stands none");
+}
+
+// Behind an exit that nobody takes, the cascade goes on.
+TEST(Engine, AsksAnExitThatNeverHitsForTheNextOne) {
+  const auto thresholds = halfway(true);
+  const Engine whole(shared().backbone(),
+                     shared().plan(shared().layers(), {2, 2, thresholds[2]}, true), "test");
+  const at::Tensor inputs = CachedBackbone::inputs(64, 9);
+  int early = 0;
+  for (const Result& result : whole.infer(inputs)) {
+    EXPECT_GE(result.exit, 2u);
+    early += result.exit == 2u;
+  }
+  EXPECT_NEAR(early, 32, 9);
 }
 
 TEST(Engine, OtherThresholdsShareThePreparedSegments) {

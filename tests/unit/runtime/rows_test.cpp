@@ -35,6 +35,15 @@ TEST(Rows, MergingKeepsSamplesAndLeavesOutTheAnswered) {
   EXPECT_TRUE(at::equal(merged.live[1].flatten(), at::tensor({0.f, 20.f, 1000.f, 1010.f})));
 }
 
+TEST(Rows, TakeThePriorAlong) {
+  Rows a = numbered(3, 0), b = numbered(2, 100);
+  a.prior = at::tensor({1.f, 2.f, 3.f}).unsqueeze(1);
+  b.prior = at::tensor({4.f, 5.f}).unsqueeze(1);
+  a.mark_answered(0);
+  EXPECT_TRUE(at::equal(survivors(a).prior.flatten(), at::tensor({2.f, 3.f})));
+  EXPECT_TRUE(at::equal(merge({a, b}).prior.flatten(), at::tensor({2.f, 3.f, 4.f, 5.f})));
+}
+
 TEST(Rows, MergingOnePartCopiesNothing) {
   const Rows a = numbered(3, 0);
   EXPECT_EQ(merge({a}).live[0].data_ptr<float>(), a.live[0].data_ptr<float>());
