@@ -65,7 +65,9 @@ JointSearch::State JointSearch::empty_state() const {
   State state;
   state.cut.assign(candidates_, 0);
   state.on.assign(candidates_, 0);
-  for (std::size_t d = 0; d < candidates_; ++d) state.on[d] = limits_.is_required(d);
+  for (std::size_t d = candidates_; d-- > 0;) {
+    state.on[d] = limits_.is_required(d) || is_taken(state, d);
+  }
   measure(state);
   return state;
 }
@@ -110,26 +112,53 @@ Choice JointSearch::choice_of(const State& state) const {
   return choice;
 }
 
-bool JointSearch::may_turn_on(const State& state, std::size_t candidate) const {
-  if (limits_.is_forbidden(candidate)) return false;
-  std::size_t exits = 1;
-  double bytes = limits_.bytes_of(candidate);
-  for (std::size_t d = 0; d < candidates_; ++d) {
-    if (!state.on[d]) continue;
-    ++exits;
-    bytes += limits_.bytes_of(d);
+// Turns on what the candidate needs in front of it, and says whether it may be on then.
+bool JointSearch::may_turn_on(State& state, std::size_t candidate) const {
+  auto d = static_cast<std::ptrdiff_t>(candidate);
+  while (d != Limits::kNoPrior && !state.on[static_cast<std::size_t>(d)]) {
+    state.on[static_cast<std::size_t>(d)] = 1;
+    d = limits_.prior_of(static_cast<std::size_t>(d));
   }
-  return exits <= limits_.max_exits && bytes <= limits_.max_bytes;
+  return limits_.allows(exits_of(state));
+}
+
+bool JointSearch::is_taken(const State& state, std::size_t candidate) const {
+  for (std::size_t d = candidate + 1; d < candidates_; ++d) {
+    if (state.on[d] && limits_.takes(d, candidate)) return true;
+  }
+  return false;
+}
+
+// Drops the candidate with all that take its logits, directly or not, where that is better.
+bool JointSearch::drop_chain(State& state, std::size_t candidate, const Goal& goal) const {
+  State without = state;
+  for (std::size_t d = candidate; d < candidates_; ++d) {
+    const auto prior = limits_.prior_of(d);
+    const bool goes = d == candidate || (state.on[d] && prior != Limits::kNoPrior &&
+                                         prior >= static_cast<std::ptrdiff_t>(candidate) &&
+                                         !without.on[static_cast<std::size_t>(prior)]);
+    if (!goes) continue;
+    if (limits_.is_required(d)) return false;
+    without.on[d] = 0;
+    without.cut[d] = 0;
+  }
+  measure(without);
+  if (!goal.prefers(without.cost + 1e-12 * cost_.plain(), without.lost, state.cost, state.lost)) {
+    return false;
+  }
+  state = std::move(without);
+  return true;
 }
 
 // Sets the candidate to what the goal prefers, the other exits as they are. True when
 // that is better than before.
 bool JointSearch::scan(State& state, std::size_t candidate, const Goal& goal) {
-  if (!state.on[candidate] && !may_turn_on(state, candidate)) return false;
+  State with = state;
+  if (!state.on[candidate] && !may_turn_on(with, candidate)) return false;
   std::vector<std::size_t> before, behind;
   for (std::size_t d = 0; d < candidates_; ++d) {
-    if (state.on[d] && d < candidate) before.push_back(d);
-    if (state.on[d] && d > candidate) behind.push_back(d);
+    if (with.on[d] && d < candidate) before.push_back(d);
+    if (with.on[d] && d > candidate) behind.push_back(d);
   }
   // Who reaches the candidate, and where they would leave were it off.
   const std::size_t ways = behind.size();
@@ -144,7 +173,7 @@ bool JointSearch::scan(State& state, std::size_t candidate, const Goal& goal) {
       fixed += cost_.segments(done, d + 1, left) + cost_.look_up(d, left);
       done = d + 1;
       const auto hits = static_cast<std::size_t>(
-          state.cut[d] == 0 ? 0 : curves_[d].hits[static_cast<std::size_t>(state.cut[d] - 1)]);
+          with.cut[d] == 0 ? 0 : curves_[d].hits[static_cast<std::size_t>(with.cut[d] - 1)]);
       for (std::size_t k = 0; k < hits; ++k) {
         const auto i = static_cast<std::size_t>(curves_[d].order[k]);
         if (leaves_[i] < 0) continue;
@@ -158,7 +187,7 @@ bool JointSearch::scan(State& state, std::size_t candidate, const Goal& goal) {
     for (std::size_t t = ways; t-- > 0;) {
       const std::size_t d = behind[t];
       const auto hits = static_cast<std::size_t>(
-          state.cut[d] == 0 ? 0 : curves_[d].hits[static_cast<std::size_t>(state.cut[d] - 1)]);
+          with.cut[d] == 0 ? 0 : curves_[d].hits[static_cast<std::size_t>(with.cut[d] - 1)]);
       for (std::size_t k = 0; k < hits; ++k) {
         const auto i = static_cast<std::size_t>(curves_[d].order[k]);
         if (leaves_[i] >= 0) leaves_[i] = static_cast<std::int32_t>(t);
@@ -187,7 +216,8 @@ bool JointSearch::scan(State& state, std::size_t candidate, const Goal& goal) {
   std::int32_t best_cut = 0;
   bool best_on = false;
   const double look_up = cost_.look_up(candidate, reaching);
-  if (limits_.is_required(candidate)) {
+  const bool taken = is_taken(with, candidate);
+  if (limits_.is_required(candidate) || taken) {
     best_cost += look_up;
     best_on = true;
   }
@@ -217,12 +247,15 @@ bool JointSearch::scan(State& state, std::size_t candidate, const Goal& goal) {
   // Costs are summed in another order than measure() does: an improvement has to be
   // more than rounding, or two states could alternate for ever.
   const double slack = 1e-12 * cost_.plain();
-  if (!goal.prefers(best_cost + slack, best_lost, state.cost, state.lost)) return false;
-  state.cut[candidate] = best_cut;
-  state.on[candidate] = best_on;
-  state.cost = best_cost;
-  state.lost = best_lost;
-  return true;
+  const bool improves = goal.prefers(best_cost + slack, best_lost, state.cost, state.lost);
+  if (improves) {
+    with.cut[candidate] = best_cut;
+    with.on[candidate] = best_on;
+    with.cost = best_cost;
+    with.lost = best_lost;
+    state = std::move(with);
+  }
+  return (taken && drop_chain(state, candidate, goal)) || improves;
 }
 
 void JointSearch::descend(State& state, const Goal& goal) {
@@ -277,7 +310,7 @@ bool JointSearch::exchange(State& best, const Goal& goal) {
     for (const std::int32_t cut : cuts) {
       State state = from;
       state.cut[d] = cut;
-      state.on[d] = cut > 0 || limits_.is_required(d);
+      state.on[d] = cut > 0 || limits_.is_required(d) || is_taken(from, d);
       measure(state);
       // The others first: the exit that gave would take it all back.
       for (std::size_t e = candidates_; e-- > 0;) {

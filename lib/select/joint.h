@@ -16,7 +16,8 @@ namespace cachectl::select {
 //
 // 1. Scan: with the other exits fixed, the cost and what is lost are computed for every threshold
 // of one candidate, "off" included, in one pass
-//    over its samples in order of confidence; the best is taken.
+//    over its samples in order of confidence; the best is taken. In a cascade an exit comes
+//    with those whose logits it takes, at first without hits, and goes with those that take its.
 // 2. Price path: scans that minimise cost + price * lost until nothing changes, for
 //    prices falling from "nothing may be lost" to 0 and rising back, each from
 //    where the last one ended. Computed once, kept for every `allowed`.
@@ -46,7 +47,7 @@ class JointSearch {
 
  private:
   // Entries of each candidate's curve that hit; a candidate may be on without hits
-  // only when it is required.
+  // only when it is required, or another one that is on takes its logits.
   struct State {
     std::vector<std::int32_t> cut;
     std::vector<char> on;
@@ -66,7 +67,9 @@ class JointSearch {
   decision::Exits exits_of(const State& state) const;
   void measure(State& state) const;
   Choice choice_of(const State& state) const;
-  bool may_turn_on(const State& state, std::size_t candidate) const;
+  bool may_turn_on(State& state, std::size_t candidate) const;
+  bool is_taken(const State& state, std::size_t candidate) const;
+  bool drop_chain(State& state, std::size_t candidate, const Goal& goal) const;
   bool scan(State& state, std::size_t candidate, const Goal& goal);
   void descend(State& state, const Goal& goal);
   bool exchange(State& best, const Goal& goal);

@@ -31,6 +31,47 @@ std::vector<bool> marked(const std::vector<std::string>& layers, const artifact:
   return marks;
 }
 
+// In a cascade a cache model needs those whose logits it takes, and nothing in between: what is
+// required brings them along.
+void add_priors(const artifact::Caches& caches, Limits& limits) {
+  const auto& all = caches.caches;
+  for (const auto& cache : all) {
+    const auto found = std::find_if(all.begin(), all.end(),
+                                    [&](const auto& other) { return other.layer == cache.prior; });
+    limits.prior.push_back(found == all.end() ? Limits::kNoPrior : found - all.begin());
+  }
+  decision::Exits required;
+  for (std::size_t d = all.size(); d-- > 0;) {
+    if (!limits.required[d]) continue;
+    required.insert(required.begin(), {d, 1});
+    if (limits.prior[d] == Limits::kNoPrior) continue;
+    const auto prior = static_cast<std::size_t>(limits.prior[d]);
+    if (limits.forbidden[prior]) {
+      fail(ExitCode::kUsage,
+           "'{}' is required and takes the logits of '{}', which is forbidden; require no more "
+           "than stands in front of what is forbidden, or train without --cascade",
+           all[d].layer, all[prior].layer);
+    }
+    limits.required[prior] = true;
+  }
+  for (std::size_t e = 0; e < required.size(); ++e) {
+    const std::size_t d = required[e].candidate;
+    const auto in_front =
+        e == 0 ? Limits::kNoPrior : static_cast<std::ptrdiff_t>(required[e - 1].candidate);
+    if (limits.may_follow(d, in_front)) continue;
+    fail(ExitCode::kUsage, "'{}' takes the logits of '{}', so that '{}' can't be required between",
+         all[d].layer, all[d].prior, all[required[e - 1].candidate].layer);
+  }
+  const bool is_cascade = std::any_of(limits.prior.begin(), limits.prior.end(),
+                                      [](auto prior) { return prior != Limits::kNoPrior; });
+  if (is_cascade && required.size() > limits.max_exits) {
+    fail(ExitCode::kUsage,
+         "--max-caches {}: what is required needs {} cache models, with those whose logits they "
+         "take",
+         limits.max_exits, required.size());
+  }
+}
+
 Limits limits_of(const Options& options, const artifact::Caches& caches) {
   Limits limits;
   if (options.max_caches > 0) limits.max_exits = static_cast<std::size_t>(options.max_caches);
@@ -44,6 +85,7 @@ Limits limits_of(const Options& options, const artifact::Caches& caches) {
     if (!limits.required[d] || !limits.forbidden[d]) continue;
     fail(ExitCode::kUsage, "'{}' is required and forbidden at once", caches.caches[d].layer);
   }
+  add_priors(caches, limits);
   return limits;
 }
 

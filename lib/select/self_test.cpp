@@ -24,6 +24,7 @@ bool is_clear(const decision::Records& records, const std::vector<decision::Exit
               std::size_t sample) {
   for (const auto& exits : plans) {
     for (const auto& exit : exits) {
+      if (exit.threshold > 1) continue;  // it answers for none, whatever the rounding
       const double confidence = records.exits[exit.candidate].confidence[sample];
       const double away = confidence - exit.threshold;
       // Near 1 all confidences crowd together; there a tenth of the way is clear.

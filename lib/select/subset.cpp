@@ -75,6 +75,12 @@ class Search {
     for (std::size_t d = 0; d < cost.candidates(); ++d) {
       if (!limits.is_forbidden(d)) usable_.push_back(d);
     }
+    is_prior_.assign(cost.candidates(), 0);
+    for (const std::size_t d : usable_) {
+      if (limits.prior_of(d) != Limits::kNoPrior) {
+        is_prior_[static_cast<std::size_t>(limits.prior_of(d))] = 1;
+      }
+    }
     most_ = std::min(usable_.size(), limits.max_exits);
     if (exact_size > 0) most_ = std::min(most_, exact_size);
     least_ = exact_size;
@@ -90,7 +96,7 @@ class Search {
   }
 
   void run() {
-    if (most_ >= least_) extend(0, 0, cost_.samples(), 0, 0, 0);
+    if (most_ >= least_) extend(0, 0, cost_.samples(), 0, 0, 0, true);
   }
 
  private:
@@ -99,11 +105,12 @@ class Search {
   }
 
   // reach_[position] holds the `count` samples left after the chosen exits; `spent`
-  // is the cost through the last one's look-up, `segment` the next segment to run.
+  // is the cost through the last one's look-up, `segment` the next segment to run. pays:
+  // whether the last one has its place for its own sake, and not for who takes its logits.
   void extend(std::size_t next, std::size_t position, std::size_t count, std::size_t segment,
-              double spent, double bytes) {
+              double spent, double bytes, bool pays) {
     const std::size_t segments = cost_.candidates() + 1;
-    if (position >= std::max<std::size_t>(least_, 1) && required_after_[next] == 0) {
+    if (pays && position >= std::max<std::size_t>(least_, 1) && required_after_[next] == 0) {
       const double total = spent + cost_.segments(segment, segments, count);
       if (total < leaders_.limit()) leaders_.offer({chosen_, total, 0});
     }
@@ -114,6 +121,8 @@ class Search {
         lower_bound(next, position, count, segment, spent) >= leaders_.limit()) {
       return;
     }
+    const std::ptrdiff_t in_front =
+        chosen_.empty() ? Limits::kNoPrior : static_cast<std::ptrdiff_t>(chosen_.back().candidate);
     for (std::size_t i = next; i < usable_.size(); ++i) {
       const std::size_t missing = least_ > position ? least_ - position : 0;
       if (usable_.size() - i < missing) return;
@@ -121,16 +130,18 @@ class Search {
       const double through = spent + cost_.segments(segment, candidate + 1, count);
       if (through >= leaders_.limit()) return;
       const double size = bytes + limits_.bytes_of(candidate);
-      if (size <= limits_.max_bytes) {
+      const bool fits = limits_.may_follow(candidate, in_front) &&
+                        (pays || limits_.prior_of(candidate) == in_front);
+      if (fits && size <= limits_.max_bytes) {
         const Level& here = level(position);
         const std::size_t left =
             reach_[position + 1].assign_difference(reach_[position], here.hits[candidate]);
         // An exit that nothing takes only costs, and lowers the shares of the later ones.
-        const bool pays = left < count || limits_.is_required(candidate);
-        if (pays) {
+        const bool this_pays = left < count || limits_.is_required(candidate);
+        if (this_pays || is_prior_[candidate]) {
           chosen_.push_back({candidate, here.threshold[candidate]});
           extend(i + 1, position + 1, left, candidate + 1,
-                 through + cost_.look_up(candidate, count), size);
+                 through + cost_.look_up(candidate, count), size, this_pays);
           chosen_.pop_back();
         }
       }
@@ -164,6 +175,7 @@ class Search {
   const Limits& limits_;
   Leaders& leaders_;
   std::vector<std::size_t> usable_, required_after_;
+  std::vector<char> is_prior_;  // of a usable candidate
   std::size_t most_ = 0, least_ = 0;
   std::vector<BitSet> reach_;  // by position
   BitSet scratch_;
@@ -176,8 +188,10 @@ bool Limits::allows(const Exits& exits) const {
   if (exits.size() > max_exits) return false;
   double total = 0;
   std::size_t found = 0;
+  std::ptrdiff_t in_front = kNoPrior;
   for (const auto& exit : exits) {
-    if (is_forbidden(exit.candidate)) return false;
+    if (is_forbidden(exit.candidate) || !may_follow(exit.candidate, in_front)) return false;
+    in_front = static_cast<std::ptrdiff_t>(exit.candidate);
     total += bytes_of(exit.candidate);
     found += is_required(exit.candidate);
   }

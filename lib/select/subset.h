@@ -19,11 +19,26 @@ struct Limits {
   double max_bytes = std::numeric_limits<double>::infinity();
   std::vector<double> bytes;  // of each cache model
   std::vector<bool> required, forbidden;
+  // In a cascade: the candidate whose logits each takes; kNoPrior: none. Both are in a subset
+  // together, with no other between them.
+  static constexpr std::ptrdiff_t kNoPrior = -1;
+  std::vector<std::ptrdiff_t> prior;
 
   double bytes_of(std::size_t candidate) const { return bytes.empty() ? 0 : bytes[candidate]; }
   bool is_required(std::size_t candidate) const { return !required.empty() && required[candidate]; }
   bool is_forbidden(std::size_t candidate) const {
     return !forbidden.empty() && forbidden[candidate];
+  }
+  std::ptrdiff_t prior_of(std::size_t candidate) const {
+    return prior.empty() ? kNoPrior : prior[candidate];
+  }
+  bool takes(std::size_t candidate, std::size_t in_front) const {
+    return prior_of(candidate) == static_cast<std::ptrdiff_t>(in_front);
+  }
+  // Whether a subset that holds this candidate may have that exit right in front of it;
+  // kNoPrior: none.
+  bool may_follow(std::size_t candidate, std::ptrdiff_t in_front) const {
+    return prior_of(candidate) == kNoPrior || prior_of(candidate) == in_front;
   }
   bool allows(const decision::Exits& exits) const;
 };
@@ -44,8 +59,9 @@ struct Choice {
 };
 
 // The `top` subsets of least cost among those allowed that cost less than the
-// backbone alone, cheapest first; fewer where fewer pay. Branch and bound over sets
-// of samples: exact, up to rounding of the cost.
+// backbone alone, cheapest first; fewer where fewer pay. An exit that nothing takes is
+// in a subset only where it is required or the next one takes its logits. Branch and bound
+// over sets of samples: exact, up to rounding of the cost.
 // curves: make_curves(records); cost: for as many samples as the records.
 std::vector<Choice> best_subsets(const decision::Records& records,
                                  const std::vector<decision::Curve>& curves,

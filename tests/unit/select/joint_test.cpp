@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <string>
+
 #include "decision/outcome.h"
 #include "synthetic.h"
 
@@ -24,7 +27,7 @@ Case small_case(std::uint64_t seed) {
   return {records, curves, synthetic_cost(samples, candidates, seed)};
 }
 
-// Every threshold of every candidate, "off" included.
+// Every threshold of every candidate, "off" included, and in a cascade "never hits".
 void try_all(const Case& c, std::size_t candidate, Exits& exits, std::int64_t allowed,
              const Limits& limits, double& best) {
   if (candidate == c.records.candidates()) {
@@ -39,15 +42,19 @@ void try_all(const Case& c, std::size_t candidate, Exits& exits, std::int64_t al
     try_all(c, candidate + 1, exits, allowed, limits, best);
     exits.pop_back();
   }
+  if (limits.prior.empty()) return;
+  exits.push_back({candidate, decision::kNeverHits});
+  try_all(c, candidate + 1, exits, allowed, limits, best);
+  exits.pop_back();
 }
 
-TEST(JointThresholds, ComeCloseToBruteForceOnSmallCases) {
+using LimitsOf = std::function<Limits(std::uint64_t seed, std::size_t candidates)>;
+void expect_close_to_brute_force(const LimitsOf& limits_of) {
   int cases = 0, optimal = 0;
   double saved = 0, could_save = 0, worst = 0;
   for (std::uint64_t seed = 0; seed < 300; ++seed) {
     const Case c = small_case(seed);
-    Limits limits;
-    if (seed % 3 == 0) limits.max_exits = 1 + seed % 2;
+    const Limits limits = limits_of(seed, c.records.candidates());
     JointSearch search(c.records, c.curves, c.cost, limits);
     for (const std::int64_t allowed : {0, 1, 2, 3}) {
       double best = c.cost.plain();
@@ -70,6 +77,30 @@ TEST(JointThresholds, ComeCloseToBruteForceOnSmallCases) {
   EXPECT_GE(optimal, 0.99 * cases);
   EXPECT_GE(saved, 0.999 * could_save);
   EXPECT_LE(worst, 0.05);
+  testing::Test::RecordProperty("optimal_of_cases",
+                                std::to_string(optimal) + "/" + std::to_string(cases));
+  testing::Test::RecordProperty("worst", std::to_string(worst));
+}
+
+TEST(JointThresholds, ComeCloseToBruteForceOnSmallCases) {
+  expect_close_to_brute_force([](std::uint64_t seed, std::size_t) {
+    Limits limits;
+    if (seed % 3 == 0) limits.max_exits = 1 + seed % 2;
+    return limits;
+  });
+}
+
+TEST(JointThresholds, ComeCloseToBruteForceInCascades) {
+  expect_close_to_brute_force([](std::uint64_t seed, std::size_t candidates) {
+    Limits limits;
+    Rng rng(derive_seed(seed, "cascade"));
+    if (seed % 3 == 0) limits.max_exits = 1 + seed % 2;
+    for (std::size_t d = 0; d < candidates; ++d) {
+      const bool some = d == 0 || (seed % 2 == 1 && rng.below(2) == 0);
+      limits.prior.push_back(some ? Limits::kNoPrior : static_cast<std::ptrdiff_t>(d) - 1);
+    }
+    return limits;
+  });
 }
 
 TEST(JointThresholds, SaveAtLeastWhatTheBudgetsDo) {

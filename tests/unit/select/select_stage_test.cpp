@@ -220,6 +220,84 @@ TEST_F(SelectStage, KeepsToItsLimits) {
   expect_error([&] { plan_of(with); }, ExitCode::kUsage, "did you mean 'late'?");
 }
 
+class SelectCascade : public SelectStage {
+ protected:
+  static void SetUpTestSuite() {
+    chain_ = std::make_unique<TinyChain>(6000, true);
+    calibrated_ = chain_->scratch.path("calibrated.h5");
+    calibrate_for_test(chain_->medial_path, chain_->caches_path, calibrated_);
+  }
+};
+
+TEST_F(SelectCascade, TakesBeginningsOnly) {
+  const std::vector<std::string> layers = {"early", "middle", "late"};
+  const auto expect_beginning = [&](const std::vector<std::string>& found) {
+    ASSERT_LE(found.size(), 3u);
+    for (std::size_t e = 0; e < found.size(); ++e) EXPECT_EQ(found[e], layers[e]);
+  };
+  for (const std::string budget : {"halving", "equal", "joint", "certified"}) {
+    Options with = options();
+    with.budget = budget == "certified" ? "halving" : budget;
+    if (budget == "certified") with.epsilon = 0.03;
+    const auto file = plan_of(with);
+    const auto& plan = file.plans[0];
+    ASSERT_FALSE(plan.exits.empty()) << budget;
+    EXPECT_GT(plan.predicted_saving, 0.05);
+    std::vector<std::string> found;
+    for (const auto& exit : plan.exits) {
+      found.push_back(file.caches[static_cast<std::size_t>(exit.cache)].layer);
+    }
+    expect_beginning(found);
+    for (const auto& runner : plan.runners_up) expect_beginning(runner.layers);
+    const auto outcome = decision::run_over(validation(), exits_of(file, plan));
+    EXPECT_EQ(plan.hits, outcome.hits);
+  }
+}
+
+TEST_F(SelectCascade, BringsAlongWhatIsTakenByTheRequired) {
+  Options with = options();
+  with.require = {"late"};
+  const auto file = plan_of(with);
+  EXPECT_EQ(file.plans[0].exits.size(), 3u);
+  with.forbid = {"early"};
+  expect_error([&] { plan_of(with); }, ExitCode::kUsage,
+               "'middle' is required and takes the logits of 'early', which is forbidden");
+  with.forbid = {};
+  with.max_caches = 2;
+  expect_error([&] { plan_of(with); }, ExitCode::kUsage, "needs 3 cache models");
+  with = options();
+  with.forbid = {"middle"};
+  for (const auto& cache : plan_of(with).caches) EXPECT_EQ(cache.layer, "early");
+}
+
+TEST_F(SelectCascade, VerifiesWithTheLogitsOfTheOneInFront) {
+  Options with = options();
+  with.epsilon = 0.03;
+  const auto file = plan_of(with);
+  Options verify = options();
+  verify.verify = with.out;
+  verify.part = "test";
+  verify.common.json = true;
+  const std::string text = output_of(verify);
+  // By hand: the linear discriminants, each with the one in front added, on the test part.
+  const artifact::MedialReader medial(chain_->medial_path);
+  const auto rows = medial.rows_of(data::Part::kTest);
+  at::Tensor logits, label = at::full({static_cast<std::int64_t>(rows.size())}, -1, at::kLong);
+  for (const auto& exit : file.plans[0].exits) {
+    const auto& cache = file.caches[static_cast<std::size_t>(exit.cache)];
+    at::Tensor read = medial.activations(cache.layer, rows).flatten(1);
+    if (logits.defined()) read = at::cat({read, logits.log_softmax(1)}, 1);
+    logits = at::linear(read, cache.weights.at("classifier.weight"),
+                        cache.weights.at("classifier.bias"));
+    const auto [confidence, best] = at::softmax(logits / cache.calibration.temperature, 1).max(1);
+    label = at::where(label.lt(0).logical_and(confidence.ge(exit.threshold)), best, label);
+  }
+  const at::Tensor backbone = medial.pd(rows).argmax(1);
+  const auto differing = label.ge(0).logical_and(label.ne(backbone)).sum().item<std::int64_t>();
+  EXPECT_GT(label.ge(0).sum().item<std::int64_t>(), 100);
+  EXPECT_THAT(text, HasSubstr("\"differing\": " + std::to_string(differing) + ","));
+}
+
 TEST_F(SelectStage, SaysPlainlyWhenCachingDoesNotPay) {
   Options with = options();
   with.tolerance = 0;

@@ -78,9 +78,12 @@ std::vector<Choice> by_brute_force(const Case& c, double tolerance, Budget budge
     }
     if (!limits.allows(exits)) continue;
     const auto outcome = decision::run_over(c.records, exits);
-    bool idle = false;  // an exit nobody takes, kept only when required
+    bool idle = false;  // an exit nobody takes, kept only when required or for the next one
     for (std::size_t e = 0; e < exits.size(); ++e) {
-      idle |= outcome.hits[e] == 0 && !limits.is_required(exits[e].candidate);
+      const std::size_t candidate = exits[e].candidate;
+      const bool needed = limits.is_required(candidate) ||
+                          (e + 1 < exits.size() && limits.takes(exits[e + 1].candidate, candidate));
+      idle |= outcome.hits[e] == 0 && !needed;
     }
     const double cost = decision::cost_of(exits, outcome, c.cost);
     if (!idle && cost < c.cost.plain()) all.push_back({exits, cost, outcome.differing});
@@ -140,6 +143,50 @@ TEST(Subsets, EqualBruteForceUnderLimits) {
     for (const Budget budget : {Budget::kHalving, Budget::kEqual}) {
       expect_same(c, 0.1, budget, limits, seed);
     }
+  }
+}
+
+TEST(Subsets, EqualBruteForceOnCascades) {
+  int paying = 0, with_idle = 0;
+  for (std::uint64_t seed = 3000; seed < 3400; ++seed) {
+    const Case c = random_case(seed);
+    Rng rng(derive_seed(seed, "cascade"));
+    const bool whole = seed % 2 == 0;  // else some take no logits, or those of any in front
+    Limits limits;
+    if (seed % 5 == 0) limits.max_exits = 1 + rng.below(4);
+    for (std::size_t d = 0; d < c.records.candidates(); ++d) {
+      const auto before = static_cast<std::ptrdiff_t>(d) - 1;
+      limits.prior.push_back(whole || d == 0     ? before
+                             : rng.below(2) == 0 ? Limits::kNoPrior
+                                                 : static_cast<std::ptrdiff_t>(rng.below(d)));
+      limits.required.push_back(rng.below(12) == 0);
+      limits.forbidden.push_back(!limits.required.back() && rng.below(10) == 0);
+    }
+    // Zero: the first exits may hit nothing and still be there for the next one.
+    const double tolerance = seed % 3 == 0 ? 0.0 : 0.1;
+    for (const Budget budget : {Budget::kHalving, Budget::kEqual}) {
+      expect_same(c, tolerance, budget, limits, seed);
+      const auto best = best_subsets(c.records, c.curves, c.cost, tolerance, budget, limits, 1);
+      if (best.empty()) continue;
+      ++paying;
+      for (const auto hits : decision::run_over(c.records, best[0].exits).hits) {
+        with_idle += hits == 0;
+      }
+    }
+  }
+  EXPECT_GT(paying, 100);
+  EXPECT_GT(with_idle, 0);
+}
+
+TEST(Subsets, OfAWholeCascadeAreItsBeginnings) {
+  const auto records = synthetic_records(500, 6, 3);
+  Limits limits;
+  for (std::ptrdiff_t d = 0; d < 6; ++d) limits.prior.push_back(d - 1);
+  const auto best = best_subsets(records, decision::make_curves(records), synthetic_cost(500, 6, 3),
+                                 0.05, Budget::kHalving, limits, 20);
+  ASSERT_GT(best.size(), 2U);
+  for (const auto& choice : best) {
+    for (std::size_t e = 0; e < choice.exits.size(); ++e) EXPECT_EQ(choice.exits[e].candidate, e);
   }
 }
 
