@@ -36,6 +36,34 @@ std::string processor_name() {
   return "unknown";
 }
 
+// A model of --caches that takes the logits of a plan's needs the plan's to be the one it learnt
+// with: a cache model of that layer from another training answers otherwise.
+void require_same_priors(const std::vector<artifact::TrainedCache>& added,
+                         const artifact::Caches& from, const artifact::PlanFile& plan,
+                         const Options& options) {
+  const auto of_layer = [](const std::vector<artifact::TrainedCache>& caches,
+                           const std::string& layer) {
+    return std::find_if(caches.begin(), caches.end(),
+                        [&](const auto& cache) { return cache.layer == layer; });
+  };
+  for (const artifact::TrainedCache& cache : added) {
+    if (cache.prior.empty()) continue;
+    const auto in_plan = of_layer(plan.caches, cache.prior);
+    if (in_plan == plan.caches.end()) continue;
+    const auto learnt_with = of_layer(from.caches, cache.prior);
+    const bool same =
+        in_plan->architecture == learnt_with->architecture &&
+        std::all_of(in_plan->weights.begin(), in_plan->weights.end(), [&](const auto& weight) {
+          return at::equal(weight.second, learnt_with->weights.at(weight.first));
+        });
+    if (same) continue;
+    fail(ExitCode::kIncompatible,
+         "{}: the cache model of '{}' takes the logits of '{}', but {} holds another one for that "
+         "layer; name the cache models that this plan was selected from",
+         options.caches, cache.layer, cache.prior, options.plan);
+  }
+}
+
 // An engine that asks every cache model about every sample: those of --caches and the plan's.
 runtime::Engine engine_of_all(std::shared_ptr<const model::Backbone> backbone,
                               const artifact::PlanFile& plan, const Options& options) {
@@ -44,9 +72,12 @@ runtime::Engine engine_of_all(std::shared_ptr<const model::Backbone> backbone,
     const artifact::Caches more = artifact::read_caches(options.caches);
     std::set<std::string> known;
     for (const artifact::TrainedCache& cache : caches) known.insert(cache.layer);
+    std::vector<artifact::TrainedCache> added;
     for (const artifact::TrainedCache& cache : more.caches) {
-      if (known.count(cache.layer) == 0) caches.push_back(cache);
+      if (known.count(cache.layer) == 0) added.push_back(cache);
     }
+    require_same_priors(added, more, plan, options);
+    caches.insert(caches.end(), added.begin(), added.end());
   }
   const auto& candidates = backbone->candidates();
   const auto depth_of = [&](const artifact::TrainedCache& cache) {
@@ -62,7 +93,7 @@ runtime::Engine engine_of_all(std::shared_ptr<const model::Backbone> backbone,
   for (const artifact::TrainedCache& cache : caches) {
     plans[0].exits.push_back({cache.layer,
                               runtime::predictor_of(cache, plan.classes, ask_all, options.plan), 2,
-                              cache.calibration.temperature, cache.architecture});
+                              cache.calibration.temperature, cache.architecture, cache.prior});
   }
   return runtime::Engine(std::move(backbone), std::move(plans), ask_all);
 }

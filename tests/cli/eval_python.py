@@ -79,8 +79,9 @@ backbone.bn1.register_forward_hook(
     lambda module, inputs, output: watch("relu@1")(module, inputs, F.relu(output)))
 
 
-def cache_logits(text, weights, x):
-    """conv and fc layers alone: what the fixture's cache models are made of."""
+def cache_logits(text, weights, x, prior):
+    """conv and fc layers alone: what the fixture's cache models are made of. prior: the logits of
+    the one in front, in a cascade."""
     cost = 0.0
 
     def norm(i, value):
@@ -97,7 +98,10 @@ def cache_logits(text, weights, x):
             x = F.linear(x.flatten(1), weight)
         cost += 2 * weight[0].numel() * x[0].numel()
         x = F.relu(norm(i, x))
-    x = F.linear(x.flatten(1), weights["classifier.weight"], weights["classifier.bias"])
+    x = x.flatten(1)
+    if prior is not None:
+        x = torch.hstack([x, prior - torch.logsumexp(prior, 1, keepdim=True)])
+    x = F.linear(x, weights["classifier.weight"], weights["classifier.bias"])
     return x, cost + 2 * weights["classifier.weight"].numel()
 
 
@@ -111,7 +115,7 @@ total = flops[0]
 label = answer_of_backbone.copy()
 left_at = numpy.full(len(rows), -1)
 excused = numpy.zeros(len(rows), bool)
-names, on_the_way, spent = [], [], 0.0
+names, on_the_way, spent, logits_of = [], [], 0.0, {}
 with h5py.File(f"{folder}/plan.h5") as file, torch.no_grad():
     plan = file["plans/0000"]
     for place, (cache, threshold) in enumerate(zip(plan["exits"][()], plan["thresholds"][()])):
@@ -121,7 +125,11 @@ with h5py.File(f"{folder}/plan.h5") as file, torch.no_grad():
         text = group.attrs["architecture"]
         text = text.decode() if isinstance(text, bytes) else text
         weights = {key: torch.tensor(value[()]) for key, value in group["weights"].items()}
-        logits, cost = cache_logits(text, weights, activations[name])
+        prior = group.attrs.get("prior")
+        prior = prior.decode() if isinstance(prior, bytes) else prior
+        logits, cost = cache_logits(text, weights, activations[name],
+                                    None if prior is None else logits_of[prior])
+        logits_of[name] = logits
         shares = torch.softmax(logits.double() / group["calibration"].attrs["temperature"], 1)
         confidence, predicted = (values.numpy() for values in shares.max(1))
         waiting = left_at < 0

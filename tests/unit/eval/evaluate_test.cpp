@@ -18,7 +18,7 @@ struct Subject {
   CachedBackbone cached;
   Options options;
 
-  explicit Subject(const std::vector<double>& thresholds) {
+  explicit Subject(const std::vector<double>& thresholds, bool cascade = false) {
     options.data.kind = "synthetic";
     options.data.samples = 200;
     options.data.image_size = CachedBackbone::kSize;
@@ -30,7 +30,7 @@ struct Subject {
     options.plan = cached.scratch().path("plan.h5");
     std::vector<std::string> layers = cached.layers();
     layers.resize(thresholds.size());
-    artifact::PlanFile plan = cached.plan(layers, thresholds);
+    artifact::PlanFile plan = cached.plan(layers, thresholds, cascade);
     const auto dataset = data::open_dataset(options.data, options.common);
     const data::Split split(dataset->ids(), options.split,
                             static_cast<std::uint64_t>(options.common.seed));
@@ -81,6 +81,34 @@ TEST(Evaluation, AddsUpAndComparesWithTheTruth) {
     EXPECT_NEAR(point.flops, plan.flops_cached / plan.flops_plain, 1e-9);
     EXPECT_NEAR(point.accuracy, plan.accuracy_cached.value, 1e-12);
   }
+}
+
+TEST(Evaluation, OfACascadeMeasuresEachCacheModelWithTheLogitsOfThoseInFront) {
+  Subject subject({0.3, 0.35}, true);
+  artifact::Caches all;
+  all.classes = CachedBackbone::kClasses;
+  all.caches = subject.cached.plan(CachedBackbone::layers(), {0.3, 0.35, 0.4}, true).caches;
+  for (auto& cache : all.caches) cache.calibrated = false;
+  subject.options.caches = subject.cached.scratch().path("caches.h5");
+  CommonOptions common;
+  artifact::write_caches(subject.options.caches, all, common, {});
+  const artifact::Report report = evaluate(subject.options);
+  ASSERT_EQ(report.alone.size(), 3u);
+  EXPECT_EQ(report.plans[0].exits.size(), 3u);
+  const auto point = std::find_if(report.trade[0].points.begin(), report.trade[0].points.end(),
+                                  [](const auto& each) { return each.setting == "plan"; });
+  ASSERT_NE(point, report.trade[0].points.end());
+  EXPECT_NEAR(point->agreement, report.plans[0].agreement.value, 1e-12);
+  EXPECT_NEAR(point->flops, report.plans[0].flops_cached / report.plans[0].flops_plain, 1e-9);
+
+  // The last one learnt with another middle one than the plan's.
+  common.force = true;
+  auto& middle = all.caches[1];
+  middle = subject.cached.cache(middle.layer, 77, all.caches.data());
+  middle.calibrated = false;
+  artifact::write_caches(subject.options.caches, all, common, {});
+  expect_error([&] { evaluate(subject.options); }, ExitCode::kIncompatible,
+               "takes the logits of 'layer1', but");
 }
 
 TEST(Evaluation, SurvivesItsFile) {
