@@ -118,6 +118,7 @@ std::vector<std::int32_t> backbone_classes(const artifact::MedialReader& medial,
 std::vector<std::uint64_t> ids_of(const artifact::MedialReader& medial,
                                   const std::vector<std::int64_t>& rows) {
   std::vector<std::uint64_t> ids;
+  ids.reserve(rows.size());
   for (const auto row : rows) ids.push_back(medial.rows().ids[static_cast<std::size_t>(row)]);
   std::sort(ids.begin(), ids.end());
   ids.erase(std::unique(ids.begin(), ids.end()), ids.end());
