@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "io/seal.h"
 
 namespace cachectl::io {
 namespace {
@@ -272,6 +273,7 @@ Provenance ArtifactWriter::commit() {
   assert(!committed_);
   write_header(file_.root(), provenance_);
   file_.close();
+  seal(temporary_);
   rename_into_place(temporary_, path_);
   committed_ = true;
   return provenance_;
@@ -282,12 +284,13 @@ Provenance commit_partial(File file, const std::filesystem::path& final_path,
   const auto grown = file.path();
   write_header(file.root(), provenance);
   file.close();
+  seal(grown);
   rename_into_place(grown, final_path);
   return provenance;
 }
 
 ArtifactReader::ArtifactReader(const std::filesystem::path& path, const std::string& kind)
-    : file_(File::open(path)) {
+    : file_((require_seal(path), File::open(path))) {
   const Group& root = file_.root();
   const std::string name = path.string();
   if (!root.has_attribute("magic") || root.text("magic") != kMagic) {

@@ -2,7 +2,7 @@
 #include <string>
 
 #include "report/report.h"
-#include "sample_report.h"
+#include "support/sample_report.h"
 
 int main(int argc, char** argv) {
   if (argc != 2) return 2;

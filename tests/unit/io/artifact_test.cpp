@@ -6,6 +6,7 @@
 #include <fstream>
 #include <iterator>
 
+#include "io/seal.h"
 #include "support/expect_error.h"
 #include "support/scratch.h"
 
@@ -89,6 +90,7 @@ TEST(Artifact, RefusesAnotherKindAndAnotherVersion) {
     file.root().set("format_version", std::int64_t{99});
     file.close();
   }
+  seal(path);
   expect_error([&] { ArtifactReader(path, "profile"); }, ExitCode::kIncompatible, "version 99");
 }
 
@@ -96,6 +98,8 @@ TEST(Artifact, RefusesForeignFilesAndContradictions) {
   const Scratch scratch;
   const auto path = scratch.path("a.h5");
   File::create(path).close();
+  expect_error([&] { ArtifactReader(path, "plan"); }, ExitCode::kCorrupt, "was never finished");
+  seal(path);
   expect_error([&] { ArtifactReader(path, "plan"); }, ExitCode::kCorrupt, "not one of cachectl's");
   write_profile(path, options());
   {
@@ -103,6 +107,7 @@ TEST(Artifact, RefusesForeignFilesAndContradictions) {
     file.root().set("content_hash", "0");
     file.close();
   }
+  seal(path);
   expect_error([&] { ArtifactReader(path, "profile"); }, ExitCode::kCorrupt, "contradict");
 }
 

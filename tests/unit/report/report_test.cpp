@@ -9,8 +9,8 @@
 
 #include "report/image.h"
 #include "report/page_data.h"
-#include "sample_report.h"
 #include "support/expect_error.h"
+#include "support/sample_report.h"
 #include "support/scratch.h"
 
 namespace cachectl::report {

@@ -5,69 +5,19 @@
 #include <fstream>
 #include <iterator>
 
-#include "model/architecture.h"
 #include "search/search.h"
 #include "support/expect_error.h"
 #include "support/scratch.h"
+#include "support/tiny_study.h"
 
 namespace cachectl::search {
 namespace {
 
 using artifact::LayerStudy;
 using artifact::Study;
-using artifact::Trial;
 using artifact::TrialState;
-
-Trial trial(std::int64_t number, const char* text, double utility, double agreement,
-            std::int64_t rungs = 2) {
-  Trial trial;
-  trial.number = number;
-  trial.architecture = text;
-  trial.origin = "random";
-  const auto cost = model::head_cost(model::Architecture::parse(text), {4, 8, 8}, 10);
-  trial.flops = cost.flops();
-  trial.parameters = cost.parameters;
-  trial.weight_bytes = cost.weight_bytes;
-  trial.state = rungs == 2 ? TrialState::kFinished : TrialState::kStopped;
-  for (std::int64_t r = 0; r < rungs; ++r) {
-    artifact::RungResult rung;
-    rung.rung = r;
-    rung.epochs = 3 * (r + 1);
-    rung.score = rung.utility = utility;
-    rung.agreement = agreement;
-    trial.rungs.push_back(rung);
-  }
-  return trial;
-}
-
-LayerStudy layer(const char* name, double before, std::int64_t bracket = 0) {
-  LayerStudy layer;
-  layer.layer = name;
-  layer.shape = {4, 8, 8};
-  layer.flops_before = before;
-  layer.flops_after = 1e6 - before;
-  layer.chance = 0.1;
-  layer.bracket = bracket;
-  layer.complete = true;
-  layer.trials = {trial(0, "fc32", 50, 0.6), trial(1, "conv3x3/2-8, pool2", 90, 0.7),
-                  trial(2, "fc64", 40, 0.65), trial(3, "linear", 500, 0.5, 1)};
-  layer.trials.push_back(trial(4, "conv3x3-8", 0, 0, 0));
-  layer.trials.back().state = TrialState::kFailed;
-  return layer;
-}
-
-Study study_of(std::vector<LayerStudy> layers) {
-  Study study;
-  study.classes = 10;
-  study.validation_samples = 1000;
-  study.tolerance = 0.01;
-  study.objective = "utility";
-  study.settings = "search.trials: 4\n";
-  study.train_ids_hash = "t";
-  study.validation_ids_hash = "v";
-  study.layers = std::move(layers);
-  return study;
-}
+using artifact::test::layer_study;
+using artifact::test::study_of;
 
 CommonOptions common() {
   CommonOptions common;
@@ -77,7 +27,7 @@ CommonOptions common() {
 
 TEST(StudyFile, ComesBackAsWritten) {
   const Scratch scratch;
-  const Study written = study_of({layer("layer1", 1e5), layer("layer2", 2e5)});
+  const Study written = study_of({layer_study("layer1", 1e5), layer_study("layer2", 2e5)});
   artifact::write_study(scratch.path("s.h5"), written, common(), {});
   const Study read = artifact::read_study(scratch.path("s.h5"));
   ASSERT_EQ(read.layers.size(), 2U);
@@ -94,19 +44,19 @@ TEST(StudyFile, ComesBackAsWritten) {
 
 TEST(StudyFile, RefusesATrialThatIsNotWhatItSays) {
   const Scratch scratch;
-  Study study = study_of({layer("layer1", 1e5)});
+  Study study = study_of({layer_study("layer1", 1e5)});
   study.layers[0].trials[0].flops += 1;
   artifact::write_study(scratch.path("s.h5"), study, common(), {});
   expect_error([&] { artifact::read_study(scratch.path("s.h5")); }, ExitCode::kCorrupt,
                "trial 0 (fc32)");
-  study = study_of({layer("layer1", 1e5)});
+  study = study_of({layer_study("layer1", 1e5)});
   study.layers[0].trials[2].architecture = "fc";
   artifact::write_study(scratch.path("s.h5"), study, common(), {});
   expect_error([&] { artifact::read_study(scratch.path("s.h5")); }, ExitCode::kCorrupt, "'fc'");
 }
 
 TEST(Choice, IsTheMostUsefulOfThoseThatReachedTheTop) {
-  const Study study = study_of({layer("layer1", 1e5), layer("layer1", 1e5, 1)});
+  const Study study = study_of({layer_study("layer1", 1e5), layer_study("layer1", 1e5, 1)});
   const auto choices = artifact::choose(study);
   ASSERT_EQ(choices.size(), 1U);
   ASSERT_NE(choices[0].trial, nullptr);
@@ -114,7 +64,7 @@ TEST(Choice, IsTheMostUsefulOfThoseThatReachedTheTop) {
 }
 
 TEST(Choice, DiscardsALayerWhereNothingBeatsChance) {
-  Study study = study_of({layer("layer1", 1e5)});
+  Study study = study_of({layer_study("layer1", 1e5)});
   for (auto& one : study.layers[0].trials) {
     for (auto& rung : one.rungs) rung.agreement = 0.12;
   }
@@ -124,7 +74,7 @@ TEST(Choice, DiscardsALayerWhereNothingBeatsChance) {
 }
 
 TEST(ParetoFront, HoldsWhatNoCheaperTrialReaches) {
-  const LayerStudy one = layer("layer1", 1e5);
+  const LayerStudy one = layer_study("layer1", 1e5);
   const auto front = artifact::pareto_front({&one});
   // Brute force over pairs.
   for (const auto& candidate : one.trials) {
@@ -142,7 +92,8 @@ TEST(ParetoFront, HoldsWhatNoCheaperTrialReaches) {
 
 TEST(Merge, OfShardsIsTheStudyOfOneRun) {
   const Scratch scratch;
-  const Study whole = study_of({layer("a", 1e5, 0), layer("a", 1e5, 1), layer("b", 2e5, 0)});
+  const Study whole =
+      study_of({layer_study("a", 1e5, 0), layer_study("a", 1e5, 1), layer_study("b", 2e5, 0)});
   artifact::write_study(scratch.path("whole.h5"), whole, common(), {});
   artifact::write_study(scratch.path("1.h5"), study_of({whole.layers[2], whole.layers[1]}),
                         common(), {});
@@ -161,14 +112,14 @@ TEST(Merge, RefusesWhatDoesNotBelongTogether) {
   const auto write = [&](const char* name, const Study& study) {
     artifact::write_study(scratch.path(name), study, common(), {});
   };
-  write("1.h5", study_of({layer("a", 1e5)}));
-  write("2.h5", study_of({layer("a", 1e5)}));
+  write("1.h5", study_of({layer_study("a", 1e5)}));
+  write("2.h5", study_of({layer_study("a", 1e5)}));
   expect_error(
       [&] {
         merge({scratch.path("1.h5"), scratch.path("2.h5")});
       },
       ExitCode::kIncompatible, "layer a, bracket 0 is in an earlier file");
-  Study other = study_of({layer("b", 2e5)});
+  Study other = study_of({layer_study("b", 2e5)});
   other.settings = "search.trials: 5\n";
   write("3.h5", other);
   expect_error(
@@ -176,7 +127,7 @@ TEST(Merge, RefusesWhatDoesNotBelongTogether) {
         merge({scratch.path("1.h5"), scratch.path("3.h5")});
       },
       ExitCode::kIncompatible, "search.trials: 5");
-  other = study_of({layer("b", 2e5)});
+  other = study_of({layer_study("b", 2e5)});
   other.train_ids_hash = "other";
   write("4.h5", other);
   expect_error(
@@ -188,7 +139,7 @@ TEST(Merge, RefusesWhatDoesNotBelongTogether) {
 
 TEST(Status, ReadsThePartialFileWhileAStudyGrows) {
   const Scratch scratch;
-  Study study = study_of({layer("a", 1e5)});
+  Study study = study_of({layer_study("a", 1e5)});
   study.layers[0].complete = false;
   artifact::write_study(scratch.path("s.h5.partial"), study, common(), {});
   EXPECT_FALSE(read_latest(scratch.path("s.h5")).complete());

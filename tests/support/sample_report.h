@@ -12,4 +12,7 @@ artifact::Report sample_report();
 // plan that is the plain backbone.
 artifact::Report bare_report();
 
+// One of everything that a report may hold, and little of it.
+artifact::Report small_report();
+
 }  // namespace cachectl::report

@@ -1,4 +1,4 @@
-#include "sample_report.h"
+#include "support/sample_report.h"
 
 #include <ATen/ATen.h>
 
@@ -400,6 +400,28 @@ artifact::Report bare_report() {
   plan.accuracy_plain = plan.accuracy_cached = plan.effect = {nan, nan, nan};
   plan.flops_plain = plan.flops_cached = 1e6;
   r.plans = {plan};
+  return r;
+}
+
+artifact::Report small_report() {
+  artifact::Report r = sample_report();
+  r.layers.resize(1);
+  r.alone.resize(1);
+  artifact::CurveAlone& curve = r.alone[0];
+  for (auto* column : {&curve.threshold, &curve.hit_rate, &curve.cache_accuracy, &curve.drop,
+                       &curve.gt_accuracy, &curve.effect}) {
+    column->resize(4);
+  }
+  r.reliability.resize(1);
+  r.plans.resize(1);
+  r.memory.resize(1);
+  r.latency.resize(1);
+  r.latency[0].plan = 0;
+  r.trade.resize(1);
+  r.trade[0].points.resize(2);
+  r.examples.resize(1);
+  r.remarks.resize(1);
+  r.provenance = {};
   return r;
 }
 
