@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "data/scalar_type.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -151,21 +152,13 @@ BadValue find_bad(const at::Tensor& activation, const at::Tensor& stored) {
 }  // namespace
 
 at::ScalarType scalar_type_of(io::DType dtype) {
-  switch (dtype) {
-    case io::DType::kFloat32:
-      return at::kFloat;
-    case io::DType::kFloat16:
-      return at::kHalf;
-    case io::DType::kBFloat16:
-      return at::kBFloat16;
-    case io::DType::kInt8:
-      return at::kChar;
-    default:
-      fail(ExitCode::kUsage,
-           "activations can't be stored as {}; expected float32, float16, "
-           "bfloat16 or int8",
-           io::name_of(dtype));
+  for (const auto fit :
+       {io::DType::kFloat32, io::DType::kFloat16, io::DType::kBFloat16, io::DType::kInt8}) {
+    if (dtype == fit) return *data::scalar_type_of(dtype);
   }
+  fail(ExitCode::kUsage,
+       "activations can't be stored as {}; expected float32, float16, bfloat16 or int8",
+       io::name_of(dtype));
 }
 
 std::optional<BadValue> encode(const at::Tensor& activation, const MedialLayer& layer,

@@ -13,9 +13,9 @@
 #include "base/table.h"
 #include "base/text.h"
 #include "calibrate/export.h"
-#include "calibrate/reliability.h"
 #include "calibrate/temperature.h"
 #include "decision/curve.h"
+#include "decision/reliability.h"
 #include "runtime/recorded_answers.h"
 
 namespace cachectl::calibrate {
@@ -23,10 +23,10 @@ namespace {
 
 using artifact::TrainedCache;
 
-artifact::ReliabilityDiagram diagram_of(const std::vector<Bin>& bins) {
+artifact::ReliabilityDiagram diagram_of(const std::vector<decision::Bin>& bins) {
   artifact::ReliabilityDiagram diagram;
   diagram.edges.push_back(bins.front().low);
-  for (const Bin& bin : bins) {
+  for (const decision::Bin& bin : bins) {
     diagram.edges.push_back(bin.high);
     diagram.samples.push_back(bin.samples);
     diagram.confidence.push_back(bin.confidence);
@@ -54,10 +54,10 @@ artifact::Calibration calibrate(const Logits& logits, std::size_t bins) {
   result.nll_after = negative_log_likelihood(logits, result.temperature);
   const auto before = runtime::answers_of(logits.values, classes, 1);
   const auto after = runtime::answers_of(logits.values, classes, result.temperature);
-  const auto bins_before = reliability(before, logits.targets, bins);
-  const auto bins_after = reliability(after, logits.targets, bins);
-  result.ece_before = expected_calibration_error(bins_before);
-  result.ece_after = expected_calibration_error(bins_after);
+  const auto bins_before = decision::reliability(before, logits.targets, bins);
+  const auto bins_after = decision::reliability(after, logits.targets, bins);
+  result.ece_before = decision::expected_calibration_error(bins_before);
+  result.ece_after = decision::expected_calibration_error(bins_after);
   result.before = diagram_of(bins_before);
   result.after = diagram_of(bins_after);
   result.thresholds = curve_of(decision::make_curve(after, logits.targets));

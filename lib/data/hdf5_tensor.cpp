@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "data/file.h"
 #include "data/npy.h"
+#include "data/scalar_type.h"
 
 namespace cachectl::data {
 namespace {
@@ -17,27 +18,7 @@ at::ScalarType scalar_type(const io::Dataset& object) {
   if (object.is_text()) {
     fail(ExitCode::kIncompatible, "{}: holds text; expected numbers", object.where());
   }
-  switch (object.dtype()) {
-    case io::DType::kFloat32:
-      return at::kFloat;
-    case io::DType::kFloat64:
-      return at::kDouble;
-    case io::DType::kFloat16:
-      return at::kHalf;
-    case io::DType::kBFloat16:
-      return at::kBFloat16;
-    case io::DType::kInt8:
-      return at::kChar;
-    case io::DType::kUInt8:
-      return at::kByte;
-    case io::DType::kInt32:
-      return at::kInt;
-    case io::DType::kInt64:
-      return at::kLong;
-    case io::DType::kUInt32:
-    case io::DType::kUInt64:
-      break;
-  }
+  if (const auto type = scalar_type_of(object.dtype())) return *type;
   fail(ExitCode::kIncompatible,
        "{}: dtype {}; expected uint8, int8, int32, int64 or floating point", object.where(),
        io::name_of(object.dtype()));

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "decision/curve.h"
+#include "decision/reliability.h"
 #include "eval/statistics.h"
 
 namespace cachectl::eval {
@@ -31,38 +32,6 @@ std::vector<std::size_t> thinned(const decision::Curve& curve, std::int64_t poin
     }
   }
   return kept;
-}
-
-struct Bins {
-  std::vector<std::int64_t> count;
-  std::vector<double> confidence, agreement;
-  double error = 0;
-};
-
-Bins bins_of(const std::vector<std::int32_t>& prediction, const std::vector<float>& confidence,
-             const std::vector<std::int32_t>& backbone, std::int64_t bins) {
-  const auto size = static_cast<std::size_t>(bins);
-  Bins result{std::vector<std::int64_t>(size), std::vector<double>(size), std::vector<double>(size),
-              0};
-  for (std::size_t i = 0; i < backbone.size(); ++i) {
-    // Bins are open below and closed above: (low, high].
-    const double place = std::ceil(static_cast<double>(confidence[i]) * bins) - 1;
-    const auto bin = static_cast<std::size_t>(std::clamp<double>(place, 0, bins - 1.0));
-    ++result.count[bin];
-    result.confidence[bin] += static_cast<double>(confidence[i]);
-    result.agreement[bin] += prediction[i] == backbone[i] ? 1 : 0;
-  }
-  for (std::size_t b = 0; b < size; ++b) {
-    if (result.count[b] > 0) {
-      result.error += std::abs(result.confidence[b] - result.agreement[b]);
-    }
-    result.confidence[b] =
-        result.count[b] == 0 ? kNone : result.confidence[b] / static_cast<double>(result.count[b]);
-    result.agreement[b] =
-        result.count[b] == 0 ? kNone : result.agreement[b] / static_cast<double>(result.count[b]);
-  }
-  result.error /= static_cast<double>(std::max<std::size_t>(1, backbone.size()));
-  return result;
 }
 
 // Counts at one exit while the samples are walked through.
@@ -152,22 +121,30 @@ artifact::CurveAlone curve_alone(const Recording& recording, std::size_t m, std:
 artifact::Reliability reliability_of(const Recording& recording, std::size_t m, std::int64_t bins) {
   const decision::ExitRecord& answers = recording.records.exits.at(m);
   const auto& backbone = recording.records.backbone;
-  const Bins before = bins_of(answers.prediction, recording.raw.at(m), backbone, bins);
-  const Bins after = bins_of(answers.prediction, answers.confidence, backbone, bins);
+  const auto count = static_cast<std::size_t>(bins);
+  const auto before =
+      decision::reliability({answers.prediction, recording.raw.at(m)}, backbone, count);
+  const auto after = decision::reliability(answers, backbone, count);
   artifact::Reliability reliability;
   reliability.layer = recording.models[m].layer;
   reliability.temperature = recording.models[m].temperature;
-  reliability.ece_before = before.error;
-  reliability.ece_after = after.error;
+  reliability.ece_before = decision::expected_calibration_error(before);
+  reliability.ece_after = decision::expected_calibration_error(after);
   for (std::int64_t b = 0; b <= bins; ++b) {
     reliability.edge.push_back(static_cast<double>(b) / static_cast<double>(bins));
   }
-  reliability.count_before = before.count;
-  reliability.count_after = after.count;
-  reliability.confidence_before = before.confidence;
-  reliability.confidence_after = after.confidence;
-  reliability.agreement_before = before.agreement;
-  reliability.agreement_after = after.agreement;
+  const auto columns = [](const std::vector<decision::Bin>& all, std::vector<std::int64_t>& counts,
+                          std::vector<double>& confidence, std::vector<double>& agreement) {
+    for (const decision::Bin& bin : all) {
+      counts.push_back(bin.samples);
+      confidence.push_back(bin.samples == 0 ? kNone : bin.confidence);
+      agreement.push_back(bin.samples == 0 ? kNone : bin.agreement);
+    }
+  };
+  columns(before, reliability.count_before, reliability.confidence_before,
+          reliability.agreement_before);
+  columns(after, reliability.count_after, reliability.confidence_after,
+          reliability.agreement_after);
   return reliability;
 }
 

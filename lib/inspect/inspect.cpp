@@ -2,12 +2,14 @@
 
 #include <fmt/core.h>
 
+#include <cmath>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
 
 #include "base/table.h"
 #include "base/text.h"
+#include "inspect/figures.h"
 #include "io/artifact.h"
 
 namespace cachectl::inspect {
@@ -58,12 +60,29 @@ void collect(const io::Group& group, const std::string& prefix, std::vector<Entr
   }
 }
 
-std::vector<std::pair<std::string, std::string>> key_figures(const io::Group& root) {
-  std::vector<std::pair<std::string, std::string>> figures;
-  for (const auto& name : io::figure_attributes(root)) {
-    figures.emplace_back(name, root.attribute_text(name));
+std::string text_of(const Json& value) {
+  if (value.is_string()) return value.get<std::string>();
+  if (value.is_number_float()) {
+    const auto number = value.get<double>();
+    return number == std::floor(number) ? fmt::format("{:.0f}", number)
+                                        : fmt::format("{:.6g}", number);
   }
-  return figures;
+  if (!value.is_array()) return value.dump();
+  std::vector<std::string> words;
+  for (const auto& element : value) words.push_back(text_of(element));
+  return text::join(words, ", ");
+}
+
+// One line each: what is within another has both names.
+void flatten(const std::string& prefix, const Json& figures,
+             std::vector<std::pair<std::string, std::string>>& lines) {
+  for (const auto& [name, value] : figures.items()) {
+    if (value.is_object()) {
+      flatten(prefix + name + ": ", value, lines);
+    } else {
+      lines.emplace_back(prefix + name, text_of(value));
+    }
+  }
 }
 
 void print_chain(const std::string& role, const io::Provenance& made, int depth) {
@@ -87,7 +106,7 @@ void print_json(const io::ArtifactReader& reader, const std::vector<Entry>& entr
   json["kind"] = reader.provenance().kind;
   json["says"] = io::format_of(reader.provenance().kind).says;
   json["provenance"] = Json::parse(reader.provenance().json());
-  for (const auto& [name, value] : key_figures(reader.root())) json["figures"][name] = value;
+  json["figures"] = key_figures(reader);
   json["objects"] = Json::array();
   for (const auto& entry : entries) {
     json["objects"].push_back({{"path", entry.path},
@@ -108,7 +127,8 @@ void print_text(const io::ArtifactReader& reader, const std::vector<Entry>& entr
                            text::bytes(double(std::filesystem::file_size(reader.path()))),
                            made.content_hash);
   print_chain("", made, 1);
-  const auto figures = key_figures(reader.root());
+  std::vector<std::pair<std::string, std::string>> figures;
+  flatten("", key_figures(reader), figures);
   if (!figures.empty()) std::cout << "\nKey figures\n";
   std::size_t width = 0;
   for (const auto& [name, value] : figures) width = std::max(width, name.size());

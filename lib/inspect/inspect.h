@@ -14,8 +14,7 @@ struct Options {
 
 void describe(OptionTable& table, Options& options);
 
-// Prints to stdout. Key figures are the root's attributes beside the header's. Throws
-// Error for a file that is none of cachectl's.
+// Prints to stdout. Throws Error for a file that is none of cachectl's.
 void run(const Options& options);
 
 }  // namespace cachectl::inspect

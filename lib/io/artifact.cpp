@@ -7,6 +7,8 @@
 #include <array>
 #include <cassert>
 #include <cerrno>
+#include <csignal>
+#include <cstdlib>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -164,8 +166,28 @@ void rename_into_place(const std::filesystem::path& from, const std::filesystem:
   sync_to_disk(folder.empty() ? "." : folder);
 }
 
+std::string sibling_prefix(const std::filesystem::path& path) {
+  return "." + path.filename().string() + ".tmp-";
+}
+
 std::filesystem::path temporary_sibling(const std::filesystem::path& path) {
-  return path.parent_path() / ("." + path.filename().string() + ".tmp-" + std::to_string(getpid()));
+  return path.parent_path() / (sibling_prefix(path) + std::to_string(getpid()));
+}
+
+// What a writer of the same file left when it was killed.
+void remove_abandoned_siblings(const std::filesystem::path& path) {
+  const std::string prefix = sibling_prefix(path);
+  const auto folder = path.parent_path();
+  std::error_code ignored;
+  std::vector<std::filesystem::path> abandoned;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(folder.empty() ? "." : folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.compare(0, prefix.size(), prefix) != 0) continue;
+    const int writer = std::atoi(name.c_str() + prefix.size());
+    if (writer > 0 && ::kill(writer, 0) != 0 && errno == ESRCH) abandoned.push_back(entry.path());
+  }
+  for (const auto& left : abandoned) std::filesystem::remove(left, ignored);
 }
 
 }  // namespace
@@ -257,7 +279,7 @@ ArtifactWriter::ArtifactWriter(std::filesystem::path path, const std::string& ki
     : path_(std::move(path)),
       temporary_(temporary_sibling(path_)),
       provenance_(provenance_of(kind, common)),
-      file_(File::create(temporary_)) {}
+      file_((remove_abandoned_siblings(path_), File::create(temporary_))) {}
 
 ArtifactWriter::~ArtifactWriter() {
   if (committed_) return;

@@ -55,6 +55,14 @@ struct TinyChain {
     return rewrite(other, name);
   }
 
+  // The same file with a middle layer that is easier to learn.
+  std::string with_an_easy_middle() {
+    TinyMedial other = medial;
+    other.layers[1].noise = 2;
+    other.draw();
+    return rewrite(other, "easy.h5");
+  }
+
   std::string rewrite(TinyMedial& other, const std::string& name) {
     using namespace cachectl;
     const std::string path = scratch.path(name);

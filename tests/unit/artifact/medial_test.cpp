@@ -4,13 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <thread>
 
 #include "artifact/medial_codec.h"
 #include "artifact/medial_writer.h"
 #include "io/positioned_file.h"
+#include "support/bytes.h"
 #include "support/expect_error.h"
 #include "support/reseal.h"
 #include "support/scratch.h"
@@ -18,11 +17,6 @@
 
 namespace cachectl::artifact {
 namespace {
-
-std::string bytes_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 class EveryStorage : public testing::TestWithParam<std::tuple<io::DType, int>> {};
 

@@ -6,21 +6,15 @@
 
 #include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include "io/positioned_file.h"
+#include "support/bytes.h"
 #include "support/expect_error.h"
 #include "support/scratch.h"
 #include "support/tiny_medial.h"
 
 namespace cachectl::artifact {
 namespace {
-
-std::string bytes_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 CommonOptions plain_options() {
   CommonOptions common;

@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "base/random.h"
-#include "calibrate/reliability.h"
+#include "decision/reliability.h"
 
 namespace cachectl::calibrate {
 namespace {
@@ -48,7 +48,8 @@ decision::ExitRecord answers_of(const Logits& logits, double temperature) {
 }
 
 double ece(const Logits& logits, double temperature) {
-  return expected_calibration_error(reliability(answers_of(logits, temperature), logits.targets));
+  return decision::expected_calibration_error(
+      decision::reliability(answers_of(logits, temperature), logits.targets));
 }
 
 TEST(Temperature, IsRecoveredToOnePercent) {

@@ -3,11 +3,10 @@
 #include <torch/csrc/jit/api/module.h>
 
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <string>
 
 #include "collect/collect.h"
+#include "support/bytes.h"
 #include "support/scratch.h"
 #include "zoo/zoo.h"
 
@@ -37,10 +36,5 @@ struct SmallCollection {
     return record(options);
   }
 };
-
-inline std::string bytes_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 }  // namespace cachectl::collect

@@ -1,12 +1,13 @@
 #include "io/artifact.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <fstream>
-#include <iterator>
 
 #include "io/seal.h"
+#include "support/bytes.h"
 #include "support/expect_error.h"
 #include "support/scratch.h"
 
@@ -25,11 +26,6 @@ Provenance write_profile(const std::string& path, const CommonOptions& common, f
   writer.root().write<float>("x", {value, 2});
   writer.add_input("backbone", outside_input("backbone", "abc123", "resnet.pt"));
   return writer.commit();
-}
-
-std::string bytes_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
 }
 
 TEST(Artifact, TellsHowItWasMadeBackToTheBackbone) {
@@ -77,6 +73,20 @@ TEST(Artifact, LeavesTheOldFileWhenItsWriterGivesUp) {
   }
   EXPECT_EQ(bytes_of(path), before);
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(scratch.folder()), {}), 1);
+}
+
+TEST(Artifact, ClearsAwayWhatAKilledWriterLeft) {
+  const Scratch scratch;
+  const auto path = scratch.path("a.h5");
+  const pid_t child = ::fork();
+  if (child == 0) ::_exit(0);
+  ::waitpid(child, nullptr, 0);
+  write_bytes(scratch.path(".a.h5.tmp-" + std::to_string(child)), "half a file");
+  write_bytes(scratch.path(".a.h5.tmp-" + std::to_string(::getppid())), "of one that lives");
+  write_bytes(scratch.path(".b.h5.tmp-" + std::to_string(child)), "of another file");
+  write_profile(path, options());
+  EXPECT_FALSE(std::filesystem::exists(scratch.path(".a.h5.tmp-" + std::to_string(child))));
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(scratch.folder()), {}), 3);
 }
 
 TEST(Artifact, RefusesAnotherKindAndAnotherVersion) {

@@ -3,24 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <iterator>
 #include <sstream>
 
 #include "io/artifact.h"
+#include "support/bytes.h"
 #include "support/expect_error.h"
 #include "support/scratch.h"
 
 namespace cachectl::io {
 namespace {
-
-std::string bytes_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
-
-void write_bytes(const std::string& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
 
 // The stretches that the seal leaves out, as the file's first lines tell.
 std::vector<std::string> apart(const std::string& bytes) {

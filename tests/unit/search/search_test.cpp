@@ -2,20 +2,14 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <iterator>
-
+#include "support/bytes.h"
 #include "support/expect_error.h"
 #include "support/interrupt.h"
+#include "support/quietly.h"
 #include "support/tiny_chain.h"
 
 namespace cachectl::search {
 namespace {
-
-std::string bytes_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 class Search : public testing::Test {
  protected:
@@ -23,14 +17,8 @@ class Search : public testing::Test {
     static TinyChain chain(600);
     return chain;
   }
-  // The chain's medial file with a middle layer that is easier to learn.
   static const std::string& easy() {
-    static const std::string path = [] {
-      TinyMedial medial = chain().medial;
-      medial.layers[1].noise = 2;
-      medial.draw();
-      return chain().rewrite(medial, "easy.h5");
-    }();
+    static const std::string path = chain().with_an_easy_middle();
     return path;
   }
   Options options(const std::string& out) {
@@ -53,14 +41,7 @@ class Search : public testing::Test {
     return options;
   }
   static std::string quietly(Options options) {
-    testing::internal::CaptureStdout();
-    try {
-      run(options);
-    } catch (...) {
-      testing::internal::GetCapturedStdout();
-      throw;
-    }
-    return testing::internal::GetCapturedStdout();
+    return output_of([&] { run(options); });
   }
   const Scratch scratch_;
 };

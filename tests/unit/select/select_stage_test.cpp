@@ -7,6 +7,7 @@
 #include "decision/outcome.h"
 #include "select/select.h"
 #include "support/expect_error.h"
+#include "support/quietly.h"
 #include "support/tiny_chain.h"
 
 namespace cachectl::select {
@@ -36,27 +37,13 @@ class SelectStage : public testing::Test {
     return options;
   }
 
-  static artifact::PlanFile plan_of(Options options) {
-    testing::internal::CaptureStdout();
-    try {
-      run(options);
-    } catch (...) {
-      testing::internal::GetCapturedStdout();
-      throw;
-    }
-    testing::internal::GetCapturedStdout();
-    return artifact::read_plan(options.out);
+  static std::string output_of(Options options) {
+    return ::output_of([&] { run(options); });
   }
 
-  static std::string output_of(Options options) {
-    testing::internal::CaptureStdout();
-    try {
-      run(options);
-    } catch (...) {
-      testing::internal::GetCapturedStdout();
-      throw;
-    }
-    return testing::internal::GetCapturedStdout();
+  static artifact::PlanFile plan_of(Options options) {
+    output_of(options);
+    return artifact::read_plan(options.out);
   }
 
   // The records of the plan's cache models on the validation part.

@@ -2,23 +2,17 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
-#include <iterator>
-
 #include "artifact/caches.h"
 #include "artifact/study.h"
 #include "io/artifact.h"
+#include "support/bytes.h"
 #include "support/expect_error.h"
 #include "support/interrupt.h"
+#include "support/quietly.h"
 #include "support/tiny_chain.h"
 
 namespace cachectl::train {
 namespace {
-
-std::string bytes_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 class Train : public testing::Test {
  protected:
@@ -26,14 +20,8 @@ class Train : public testing::Test {
     static TinyChain chain(1000);
     return chain;
   }
-  // The chain's medial file with a middle layer that is easier to learn.
   static const std::string& easy() {
-    static const std::string path = [] {
-      TinyMedial medial = chain().medial;
-      medial.layers[1].noise = 2;
-      medial.draw();
-      return chain().rewrite(medial, "easy.h5");
-    }();
+    static const std::string path = chain().with_an_easy_middle();
     return path;
   }
   Options options(const std::string& out) {
@@ -50,14 +38,7 @@ class Train : public testing::Test {
     return options;
   }
   static void quietly(Options options) {
-    testing::internal::CaptureStdout();
-    try {
-      run(options);
-    } catch (...) {
-      testing::internal::GetCapturedStdout();
-      throw;
-    }
-    testing::internal::GetCapturedStdout();
+    output_of([&] { run(options); });
   }
   const Scratch scratch_;
 };

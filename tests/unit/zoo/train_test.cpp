@@ -7,11 +7,11 @@
 #include <chrono>
 #include <csignal>
 #include <fstream>
-#include <sstream>
 #include <thread>
 
 #include "base/cancel.h"
 #include "model/precision.h"
+#include "support/bytes.h"
 #include "support/expect_error.h"
 #include "support/scratch.h"
 #include "zoo/backbone_file.h"
@@ -111,13 +111,6 @@ TrainOptions tiny(const Scratch& scratch, const std::string& name) {
   options.batch_size = 32;
   options.precision = "float32";
   return options;
-}
-
-std::string bytes_of(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream out;
-  out << in.rdbuf();
-  return out.str();
 }
 
 // A run that is cancelled once its checkpoint of this epoch stands.

@@ -6,7 +6,7 @@
 
 #include "decision/records.h"
 
-namespace cachectl::calibrate {
+namespace cachectl::decision {
 
 // Samples whose confidence lies in (low, high]; the first bin takes 0, too.
 struct Bin {
@@ -17,10 +17,10 @@ struct Bin {
 };
 
 // Bins of equal width over [0, 1].
-std::vector<Bin> reliability(const decision::ExitRecord& record,
-                             const std::vector<std::int32_t>& backbone, std::size_t bins = 15);
+std::vector<Bin> reliability(const ExitRecord& record, const std::vector<std::int32_t>& backbone,
+                             std::size_t bins = 15);
 
 // Expected calibration error: the bins' |agreement - confidence|, weighted by their samples.
 double expected_calibration_error(const std::vector<Bin>& bins);
 
-}  // namespace cachectl::calibrate
+}  // namespace cachectl::decision

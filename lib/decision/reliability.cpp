@@ -1,13 +1,13 @@
-#include "calibrate/reliability.h"
+#include "decision/reliability.h"
 
 #include <algorithm>
 #include <cassert>
 #include <cmath>
 
-namespace cachectl::calibrate {
+namespace cachectl::decision {
 
-std::vector<Bin> reliability(const decision::ExitRecord& record,
-                             const std::vector<std::int32_t>& backbone, std::size_t count) {
+std::vector<Bin> reliability(const ExitRecord& record, const std::vector<std::int32_t>& backbone,
+                             std::size_t count) {
   assert(count > 0 && record.confidence.size() == backbone.size());
   std::vector<Bin> bins(count);
   const auto width = 1 / static_cast<double>(count);
@@ -42,4 +42,4 @@ double expected_calibration_error(const std::vector<Bin>& bins) {
   return samples == 0 ? 0 : error / static_cast<double>(samples);
 }
 
-}  // namespace cachectl::calibrate
+}  // namespace cachectl::decision

@@ -1,12 +1,12 @@
-#include "calibrate/reliability.h"
+#include "decision/reliability.h"
 
 #include <gtest/gtest.h>
 
-namespace cachectl::calibrate {
+namespace cachectl::decision {
 namespace {
 
 TEST(Reliability, SetsAgreementBesideConfidence) {
-  const decision::ExitRecord record{{0, 0, 1, 1}, {0.5f, 0.45f, 0.95f, 1.0f}};
+  const ExitRecord record{{0, 0, 1, 1}, {0.5f, 0.45f, 0.95f, 1.0f}};
   const auto bins = reliability(record, {0, 1, 1, 1}, 10);
   ASSERT_EQ(bins.size(), 10u);
   EXPECT_EQ(bins[4].samples, 2);  // (0.4, 0.5]
@@ -23,4 +23,4 @@ TEST(Reliability, OfNoSamplesIsNoError) {
 }
 
 }  // namespace
-}  // namespace cachectl::calibrate
+}  // namespace cachectl::decision
