@@ -11,7 +11,7 @@ foreach(name IN LISTS CACHECTL_EMBEDDED)
   set_target_properties(cachectl_${name} PROPERTIES EXPORT_NAME ${name})
   install(TARGETS cachectl_${name} EXPORT cachectl ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
   install(DIRECTORY ${PROJECT_SOURCE_DIR}/lib/${name} DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/cachectl
-          FILES_MATCHING PATTERN "*.h" PATTERN zoo EXCLUDE)
+          FILES_MATCHING PATTERN "*.h" PATTERN zoo EXCLUDE PATTERN hdf5_calls.h EXCLUDE)
 endforeach()
 install(EXPORT cachectl NAMESPACE cachectl:: FILE cachectl-targets.cmake
         DESTINATION ${CACHECTL_PACKAGE})

@@ -41,7 +41,7 @@ function(cachectl_test name)
                          ENVIRONMENT "CACHECTL_DATA=${CACHECTL_DATA}")
     return()
   endif()
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 600
                        PROPERTIES LABELS "${ARG_LABELS}" ENVIRONMENT "CACHECTL_DATA=${CACHECTL_DATA}")
 endfunction()
 

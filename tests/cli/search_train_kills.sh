@@ -34,7 +34,6 @@ killed() {
 }
 
 killed search 10 "$bin/cachectl-search" --medial medial.h5 --profile profile.h5 "${quiet[@]}" \
-  --trials 24 --group 4 --population 4 --rung-epochs 2,4 --rung-shares 0.5,1 --batch-size 64
-cp whole.h5 whole_study.h5
-killed train 10 "$bin/cachectl-train" --medial medial.h5 --study whole_study.h5 "${quiet[@]}" \
+  --trials 16 --group 4 --population 4 --rung-epochs 2,4 --rung-shares 0.5,1 --batch-size 64
+killed train 10 "$bin/cachectl-train" --medial medial.h5 --architectures layer1=conv3x3/2-8 --architectures layer2=fc32 "${quiet[@]}" \
   --epochs 16 --batch-size 64 --validate-every 1
