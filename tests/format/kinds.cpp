@@ -120,17 +120,18 @@ std::vector<train::Course> courses() {
 }
 
 Kind checkpoint_kind() {
-  return {"checkpoint", "checkpoint",
-          [](const std::string& path) {
-            auto some = courses();
-            some[0].curve = {{1, 0.5, 0.6, 0.7}};
-            train::write_checkpoint(path, 1, 4, some, "epochs: 4\n", options(), inputs());
-          },
-          [](const std::string& path) {
-            auto some = courses();
-            train::epochs_of_checkpoint(path);
-            train::read_checkpoint(path, some, "epochs: 4\n");
-          }};
+  return {
+      "checkpoint", "checkpoint",
+      [](const std::string& path) {
+        auto some = courses();
+        some[0].curve = {{1, 0.5, 0.6, 0.7}};
+        train::write_checkpoint(path, {1, 4, {"layer2"}}, some, "epochs: 4\n", options(), inputs());
+      },
+      [](const std::string& path) {
+        auto some = courses();
+        train::read_standing(path, "epochs: 4\n");
+        train::read_checkpoint(path, some);
+      }};
 }
 
 }  // namespace
