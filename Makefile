@@ -6,7 +6,7 @@ JOBS ?= $(shell nproc)
 export PATH := $(CURDIR)/$(BUILD)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup configure build test demo experiment lint format  asan clean
+.PHONY: help setup configure build test demo experiment bench lint format asan clean
 
 help:  ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,6 +24,9 @@ configure: $(BUILD)/build.ninja
 build: configure  ## set up, configure and build everything
 	@cmake --build $(BUILD) -j $(JOBS)
 
+# Tests run side by side: threads that wait must not spin.
+test asan: export OMP_WAIT_POLICY = passive
+
 test: build  ## run all tests (DATA=folder: also those on real data)
 	@CACHECTL_DATA=$(abspath $(DATA)) ctest --test-dir $(BUILD) -j $(JOBS) --output-on-failure --no-tests=error
 
@@ -32,6 +35,11 @@ demo: build  ## the whole chain on the synthetic set, ending with its report
 
 experiment: build  ## EXP=name DATA=folder: one experiment of configs/, into runs/name
 	@pipelines/run.sh configs/$(EXP).yaml runs/$(EXP) $(if $(DATA),--data-root $(abspath $(DATA)))
+
+bench: configure  ## all benchmarks as JSON into runs/bench, on an idle machine (DATA=folder)
+	@cmake -B $(BUILD) -DCACHECTL_BENCHMARKS=ON >/dev/null
+	@cmake --build $(BUILD) -j $(JOBS)
+	@BUILD=$(abspath $(BUILD)) benchmarks/run.sh runs/bench $(if $(DATA),$(abspath $(DATA)))
 
 asan: setup  ## unit tests under the address and undefined-behaviour sanitizers
 	@cmake --preset asan >/dev/null
