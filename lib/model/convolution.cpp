@@ -24,7 +24,17 @@ namespace {
 using dnnl::memory;
 using Format = memory::format_tag;
 
-constexpr std::int64_t kLargestPiece = 64;  // samples; a power of two
+constexpr std::int64_t kExactPieces = 16;   // samples: up to here each size has its kernel
+constexpr std::int64_t kLargestPiece = 64;  // kExactPieces times a power of two
+
+// How many of the `left` samples the next call takes. Each call costs as much as a good part
+// of a sample, so that few of them count most in small batches.
+std::int64_t next_piece(std::int64_t left) {
+  if (left <= kExactPieces) return left;
+  std::int64_t piece = kLargestPiece;
+  while (piece > left) piece /= 2;
+  return piece;
+}
 
 const dnnl::engine& cpu() {
   static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
@@ -308,9 +318,8 @@ at::Tensor Convolution::run(const at::Tensor& x, const at::Tensor& other) const 
   const std::size_t in_step = static_cast<std::size_t>(x.size(1) * height * width) * item;
   const std::size_t out_step =
       static_cast<std::size_t>(output.size(1) * sizes.height * sizes.width) * item;
-  std::int64_t left = rows, piece = kLargestPiece;
-  while (left > 0) {
-    while (piece > left) piece /= 2;
+  for (std::int64_t left = rows, piece = 0; left > 0; left -= piece) {
+    piece = next_piece(left);
     const auto kernel = state_->kernel(piece, height, width);
     const bool blocked = kernel->blocked;
     Piece source = piece_of(kernel->plain_source, kernel->source, from, blocked);
@@ -337,7 +346,6 @@ at::Tensor Convolution::run(const at::Tensor& x, const at::Tensor& other) const 
     from += in_step * static_cast<std::size_t>(piece);
     to += out_step * static_cast<std::size_t>(piece);
     if (plus) plus += out_step * static_cast<std::size_t>(piece);
-    left -= piece;
   }
   return output;
 }

@@ -25,8 +25,8 @@ struct ConvolutionSpec {
 };
 
 // A 2-D convolution by oneDNN, on channels-last tensors, with kernels that are made once
-// per image size: a batch runs as pieces of 64, 32, ..., 1 samples, so a new batch size
-// needs no new kernel. run() may be called from several threads at once.
+// per image size and piece: a batch runs as pieces of 64, 32, 16 and one smaller, so there are
+// eighteen kernels for all batch sizes. run() may be called from several threads at once.
 class Convolution {
  public:
   // Whether this build has it and the processor a fast kernel for it.
