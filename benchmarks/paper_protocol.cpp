@@ -47,11 +47,13 @@ class Comparison {
     const auto rows = medial_.rows_of(part);
     decision::Records records;
     records.backbone = runtime::backbone_classes(medial_, rows);
-    for (const auto& cache : caches_.caches) {
-      const auto logits = runtime::logits_on(cache, caches_.classes, medial_, rows);
-      records.exits.push_back(
-          runtime::answers_of(logits, caches_.classes, cache.calibration.temperature));
-    }
+    records.exits.resize(caches_.caches.size());
+    const std::vector<bool> all(caches_.caches.size(), true);
+    runtime::logits_on(caches_.caches, all, caches_.classes, medial_, rows,
+                       [&](std::size_t i, const std::vector<float>& logits) {
+                         records.exits[i] = runtime::answers_of(
+                             logits, caches_.classes, caches_.caches[i].calibration.temperature);
+                       });
     return records;
   }
 

@@ -183,11 +183,12 @@ TrainedCache read_cache(const io::Group& group) {
 
 std::shared_ptr<const model::Predictor> predictor_of(const TrainedCache& cache,
                                                      std::int64_t classes, const std::string& where,
-                                                     const std::string& precision) {
+                                                     const std::string& precision,
+                                                     const std::string& device) {
   return model::CacheModel::from_state(model::Architecture::parse(cache.architecture),
                                        cache.input_shape, classes, cache.weights, where,
                                        !cache.prior.empty())
-      .freeze(precision);
+      .freeze(precision, device);
 }
 
 void write_cache_models(io::Group& group, const std::vector<TrainedCache>& caches,

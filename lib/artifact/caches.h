@@ -67,11 +67,13 @@ struct TrainedCache {
   Calibration calibration;
 };
 
-// Ready to infer; precision: float32 or bfloat16. `where` names the cache model in messages.
+// Ready to infer on a device; precision: float32 or bfloat16. `where` names the cache model in
+// messages.
 // Throws Error when the weights are not those of the architecture on this shape.
 std::shared_ptr<const model::Predictor> predictor_of(const TrainedCache& cache,
                                                      std::int64_t classes, const std::string& where,
-                                                     const std::string& precision = "float32");
+                                                     const std::string& precision = "float32",
+                                                     const std::string& device = "cpu");
 
 struct Caches {
   std::int64_t classes = 0;

@@ -47,7 +47,7 @@ at::Tensor average(const at::Tensor& x) {
 // What the classifier reads: the features, and behind them what the prior says.
 at::Tensor with_prior(const at::Tensor& features, const at::Tensor& prior) {
   if (!prior.defined()) return features;
-  return at::cat({features, prior.detach().log_softmax(1).to(features.scalar_type())}, 1);
+  return at::cat({features, prior.detach().log_softmax(1).to(features.options())}, 1);
 }
 
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
@@ -94,7 +94,7 @@ class Frozen : public Predictor {
     assert(activations.sizes().slice(1) == at::IntArrayRef(input_shape_));
     assert(prior.defined() == takes_prior_);
     if (activations.size(0) == 0) return at::empty({0, classes()}, at::kFloat);
-    at::Tensor x = activations.to(type_);
+    at::Tensor x = activations.to(bias_.device(), type_);
     for (const auto& step : steps_) x = apply(step, x);
     x = with_prior(x.flatten(1), prior);
     return at::linear(x, weight_, bias_).to(at::kFloat).contiguous();
@@ -329,13 +329,18 @@ CacheModel::State CacheModel::gradients() const {
   return gradients;
 }
 
-std::shared_ptr<const Predictor> CacheModel::freeze(const std::string& precision) const {
+std::shared_ptr<const Predictor> CacheModel::freeze(const std::string& precision,
+                                                    const std::string& device) const {
   const at::NoGradGuard no_grad;
   const bool half = precision == "bfloat16";
   if (!half && precision != "float32") {
     fail(ExitCode::kUsage, "a cache model runs in float32 or bfloat16, not '{}'", precision);
   }
   const auto type = half ? at::kBFloat16 : at::kFloat;
+  const at::Device where(device);
+  const auto settled = [&](const at::Tensor& tensor) {  // a copy
+    return tensor.detach().to(where, type, false, true);
+  };
   // A norm behind a weight without bias: scales each output by `factor`, then shifts it.
   const auto fold = [&](std::size_t layer, const char* prefix, const at::Tensor& weight) {
     const std::string base = std::to_string(layer) + "." + prefix;
@@ -345,7 +350,7 @@ std::shared_ptr<const Predictor> CacheModel::freeze(const std::string& precision
     column[0] = weight.size(0);
     const at::Tensor bias =
         leaves_.at(base + ".bias").detach() - buffers_.at(base + ".mean") * factor;
-    return std::pair((weight * factor.view(column)).to(type), bias.to(type));
+    return std::pair(settled(weight * factor.view(column)), settled(bias));
   };
   std::vector<Frozen::Step> steps;
   for (std::size_t i = 0; i < architecture_.layers.size(); ++i) {
@@ -370,7 +375,7 @@ std::shared_ptr<const Predictor> CacheModel::freeze(const std::string& precision
         step.kernel = kept_kernel(step.weight, step.bias, 1, 1, false);
         break;
       case Kind::kAttention:
-        step.weight = leaf("query").to(type, false, true);
+        step.weight = settled(leaf("query"));
         break;
       case Kind::kPool:
       case Kind::kMaxPool:
@@ -384,10 +389,9 @@ std::shared_ptr<const Predictor> CacheModel::freeze(const std::string& precision
     cost.weight_bytes /= 2;
     cost.live_bytes /= 2;
   }
-  return std::make_shared<Frozen>(std::move(steps),
-                                  leaves_.at("classifier.weight").detach().to(type, false, true),
-                                  leaves_.at("classifier.bias").detach().to(type, false, true),
-                                  input_shape_, takes_prior_, std::move(cost), type);
+  return std::make_shared<Frozen>(std::move(steps), settled(leaves_.at("classifier.weight")),
+                                  settled(leaves_.at("classifier.bias")), input_shape_,
+                                  takes_prior_, std::move(cost), type);
 }
 
 }  // namespace cachectl::model

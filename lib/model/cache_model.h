@@ -75,7 +75,8 @@ class CacheModel {
 
   // A copy with batch norms folded into the weights. precision: "float32" or "bfloat16"
   // (what is computed in it; logits are float32).
-  std::shared_ptr<const Predictor> freeze(const std::string& precision = "float32") const;
+  std::shared_ptr<const Predictor> freeze(const std::string& precision = "float32",
+                                          const std::string& device = "cpu") const;
 
  private:
   CacheModel() = default;

@@ -58,7 +58,7 @@ std::shared_ptr<const model::Predictor> predictor_of(const artifact::TrainedCach
                                                      const EngineOptions& options,
                                                      const std::string& where) {
   return artifact::predictor_of(cache, classes, where + ": cache model of " + cache.layer,
-                                options.cache_precision);
+                                options.cache_precision, options.backbone.device);
 }
 
 namespace {

@@ -90,7 +90,8 @@ std::vector<decision::Timing> time_look_ups(const artifact::Caches& caches, std:
   std::vector<decision::Timing> timings;
   Progress progress("timing", static_cast<std::int64_t>(caches.caches.size()), "cache models");
   for (const auto& cache : caches.caches) {
-    const auto model = artifact::predictor_of(cache, caches.classes, cache.layer);
+    const auto model =
+        artifact::predictor_of(cache, caches.classes, cache.layer, "float32", device);
     decision::Timing timing;
     for (std::int64_t size = 1;; size = std::min(2 * size, largest)) {
       cancel::throw_if_requested();
