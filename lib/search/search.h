@@ -23,8 +23,8 @@ struct Options {
   std::int64_t brackets = 1;        // independent searches a layer, for shards
   bool no_views = false;            // the samples themselves alone
   double memory_gib = 4;            // for activations
-  std::vector<std::int64_t> rung_epochs = {4, 6, 30};
-  std::vector<double> rung_shares = {0.25, 1, 1};  // of the training samples
+  std::vector<std::int64_t> rung_epochs = {12, 30};
+  std::vector<double> rung_shares = {0.5, 1};  // of the training samples
   std::string promotion = "halving";               // halving, none
   Strategy strategy;
   Space space;
