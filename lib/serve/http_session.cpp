@@ -225,6 +225,7 @@ class HttpSession : public Connection, public std::enable_shared_from_this<HttpS
   }
 
   void infer() {
+    service_.require_room();
     model_ = service_.models().get();
     const std::string body = std::move(parser_->get().body());
     const std::size_t json_bytes = head_.json_bytes.value_or(body.size());
@@ -287,9 +288,9 @@ class HttpSession : public Connection, public std::enable_shared_from_this<HttpS
 
   void become_stream() {
     if (!beast::websocket::is_upgrade(parser_->get())) {
-      Reply reply = refusal(426, "a stream is asked for as a WebSocket");
-      return send(std::move(reply), true);
+      return refuse(426, "a stream is asked for as a WebSocket");
     }
+    if (buffer_.size() > 0) return refuse(400, "frames before the handshake was answered");
     stream_.expires_never();
     start_stream_session(std::move(stream_), parser_->release(), service_, connections_);
   }

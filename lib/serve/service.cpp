@@ -51,21 +51,23 @@ int Service::retry_after() const {
   return static_cast<int>(std::clamp(std::ceil(batcher_.seconds_of_queue()), 1.0, 30.0));
 }
 
+void Service::refuse_for_queue() {
+  metrics_.refused("queue");
+  throw Refusal(503, "too many items wait already", retry_after());
+}
+
+void Service::require_room() {
+  if (batcher_.queued() >= batcher_.capacity()) refuse_for_queue();
+}
+
 std::shared_ptr<Query> Service::submit(const InferRequest& request, Clock::time_point arrival,
                                        Query::Callbacks callbacks) {
   const double wait = request.deadline_ms.value_or(options_.deadline_ms) / 1000;
   auto query = std::make_shared<Query>(request.inputs, arrival, arrival + seconds(wait),
                                        std::move(callbacks));
-  switch (batcher_.submit(query)) {
-    case Admission::kTaken:
-      break;
-    case Admission::kFull:
-      metrics_.refused("queue");
-      throw Refusal(503, "too many items wait already", retry_after());
-    case Admission::kClosed:
-      metrics_.refused("draining");
-      throw Refusal(503, "the server is ending", retry_after());
-  }
+  const Admission admission = batcher_.submit(query);
+  if (admission == Admission::kFull) refuse_for_queue();
+  if (admission == Admission::kClosed) throw Refusal(503, "the server is ending", retry_after());
   return query;
 }
 

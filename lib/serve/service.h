@@ -68,6 +68,9 @@ class Service {
   MemoryBudget& bodies() { return bodies_; }
   RequestLimits limits() const;
 
+  // Throws Refusal (503) where nothing can be taken: known before a body is parsed, which costs
+  // more than saying no.
+  void require_room();
   // A request's query, on its way. Throws Refusal (503) when the queue is full.
   std::shared_ptr<Query> submit(const InferRequest& request, Clock::time_point arrival,
                                 Query::Callbacks callbacks);
@@ -80,6 +83,7 @@ class Service {
 
  private:
   void add_gauges();
+  [[noreturn]] void refuse_for_queue();
 
   const Options options_;
   const Access access_;

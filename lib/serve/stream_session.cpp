@@ -130,6 +130,7 @@ class StreamSession : public Connection, public std::enable_shared_from_this<Str
   }
 
   void submit(Clock::time_point arrival, std::string& id) {
+    service_.require_room();
     const auto bytes = buffer_.cdata();
     const Frame frame =
         split_frame({static_cast<const char*>(bytes.data()), bytes.size()}, socket_.got_binary());

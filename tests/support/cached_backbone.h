@@ -19,9 +19,9 @@ class CachedBackbone {
   static constexpr std::int64_t kClasses = 7;
   static constexpr std::int64_t kSize = 16;
 
-  explicit CachedBackbone(std::uint64_t seed = 1) {
+  explicit CachedBackbone(std::uint64_t seed = 1, const std::string& arch = "resnet8") {
     cachectl::zoo::Spec spec;
-    spec.arch = "resnet8";
+    spec.arch = arch;
     spec.classes = kClasses;
     spec.input_size = kSize;
     torch::jit::Module module = cachectl::zoo::build(spec, seed);

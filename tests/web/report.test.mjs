@@ -3,43 +3,19 @@
 // person would; screenshots stay in FOLDER. Exit status 77: no Chromium on this machine.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { accessSync, constants, mkdirSync, mkdtempSync, rmSync } from "node:fs";
-import { createRequire } from "node:module";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { openBrowser } from "./browser.mjs";
 
 const [samples, shots] = process.argv.slice(2);
-const require = createRequire(new URL("../../web/package.json", import.meta.url));
 
-function findBrowser() {
-  if (process.env.CHROMIUM) return process.env.CHROMIUM;
-  for (const folder of process.env.PATH.split(":")) {
-    for (const name of ["chromium", "chromium-browser", "google-chrome"]) {
-      try {
-        accessSync(join(folder, name), constants.X_OK);
-        return join(folder, name);
-      } catch {}
-    }
-  }
-  return null;
-}
-
-const executablePath = findBrowser();
-if (!executablePath) {
-  console.log("skipped: no chromium in PATH (apt-get install chromium, or set CHROMIUM)");
-  process.exit(77);
-}
-
-const { chromium } = require("playwright-core");
 const folder = mkdtempSync(join(tmpdir(), "cachectl-web-"));
 mkdirSync(shots, { recursive: true });
 execFileSync(samples, [folder], { stdio: "inherit" });
 
-const browser = await chromium.launch({
-  executablePath,
-  args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+const browser = await openBrowser();
 
 // Opens a page, hands it to the body, and fails on anything in the console or on the wire.
 async function withPage(name, { width = 1280, colorScheme = "light" }, body) {
