@@ -298,6 +298,8 @@ class HttpSession : public Connection, public std::enable_shared_from_this<HttpS
   void send(Reply reply, bool then_close = false) {
     auto response = std::make_shared<http::response<http::string_body>>(
         static_cast<http::status>(reply.status), 11);
+    parser_.reset();  // what was read is not needed any more
+    body_share_ = {};
     response->set(http::field::server, "cachectl-serve");
     response->set(http::field::content_type, reply.type);
     response->set(http::field::cache_control, "no-store");

@@ -26,7 +26,7 @@ struct Options {
   double delay_ms = 2;              // that an item waits for company
   double deadline_ms = 10'000;      // that an item waits in all, where its request says nothing
   std::int64_t queue_items = 1024;  // that wait; beyond them 503
-  std::int64_t io_threads = 1;      // that read, parse and write
+  std::int64_t io_threads = 2;      // that read, parse and write
   std::int64_t connections = 1024;  // open at once
   std::int64_t max_items = 1024;    // of one request
   double max_body_mb = 32;          // of one request or frame

@@ -1,26 +1,16 @@
 #include "serve/plan_watcher.h"
 
 #include <ATen/Parallel.h>
-#include <sys/stat.h>
 
 #include <exception>
-#include <tuple>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "serve/file_state.h"
 
 namespace cachectl::serve {
 namespace {
-
-// Tells one state of a file from another.
-using FileState = std::tuple<dev_t, ino_t, off_t, time_t, long>;
-
-FileState state_of(const std::string& path) {
-  struct stat found = {};
-  if (stat(path.c_str(), &found) != 0) return {};
-  return {found.st_dev, found.st_ino, found.st_size, found.st_mtim.tv_sec, found.st_mtim.tv_nsec};
-}
 
 // What was made ready by the old plan's requests must fit the new plan's batches.
 void require_same_face(const ServedModel& old, const ServedModel& made, const std::string& path) {
@@ -53,7 +43,7 @@ void PlanWatcher::look() {
 void PlanWatcher::watch() {
   at::set_num_threads(1);  // of this thread: the workers' share is theirs
   const Options& options = service_.options();
-  FileState known = state_of(options.plan);
+  FileState known = service_.models().get()->source();
   std::unique_lock lock(mutex_);
   while (true) {
     const auto told = [&] { return asked_ || ended_; };

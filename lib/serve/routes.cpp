@@ -21,9 +21,14 @@ Route route_below_model(std::string_view rest) {
   return Route::kNone;
 }
 
-Reply ready(const Service& service) {
-  if (service.draining()) return refusal(503, "the server is ending", service.retry_after());
-  return {200, "application/json", {"{}", 0}};
+Reply ready(Service& service, bool of_model) {
+  const bool is_ready = !service.draining();
+  Json said = {{"ready", is_ready}};
+  if (of_model) said["name"] = service.models().get()->name();
+  return {is_ready ? 200 : 503,
+          "application/json",
+          {text_of(said), 0},
+          is_ready ? 0 : service.retry_after()};
 }
 
 }  // namespace
@@ -67,10 +72,10 @@ Reply reply_to(Route route, Service& service) {
     case Route::kServer:
       return {200, "application/json", {server_metadata(), 0}};
     case Route::kLive:
-      return {200, "application/json", {"{}", 0}};
+      return {200, "application/json", {text_of({{"live", true}}), 0}};
     case Route::kReady:
     case Route::kModelReady:
-      return ready(service);
+      return ready(service, route == Route::kModelReady);
     case Route::kModel:
       return {200, "application/json", {model_metadata(*service.models().get()), 0}};
     default:

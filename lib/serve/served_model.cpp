@@ -55,8 +55,9 @@ at::Tensor fitted(const at::Tensor& image, std::int64_t height, std::int64_t wid
 
 std::shared_ptr<const ServedModel> ServedModel::load(
     const Options& options, std::shared_ptr<const model::Backbone> backbone) {
-  artifact::PlanFile file = artifact::read_plan(options.plan);
   const std::shared_ptr<ServedModel> made(new ServedModel());
+  made->source_ = state_of(options.plan);
+  artifact::PlanFile file = artifact::read_plan(options.plan);
   made->name_ = options.model.empty() ? default_name(options.engine.backbone.path) : options.model;
   made->facts_ = {file.provenance.content_hash, file.provenance.created, file.tolerance,
                   options.plain ? std::vector<artifact::Plan>{} : file.plans, file.class_names};

@@ -10,6 +10,7 @@
 
 #include "data/transform.h"
 #include "runtime/engine.h"
+#include "serve/file_state.h"
 #include "serve/options.h"
 
 namespace cachectl::serve {
@@ -35,6 +36,7 @@ class ServedModel {
   std::shared_ptr<const model::Backbone> backbone() const { return backbone_; }
   const std::string& name() const { return name_; }
   const PlanFacts& facts() const { return facts_; }
+  const FileState& source() const { return source_; }  // the plan file as it was read
   const std::vector<std::int64_t>& item_shape() const { return item_shape_; }
   std::int64_t item_values() const;            // numbers in one item
   std::string class_name(std::int32_t) const;  // "" where unknown
@@ -54,6 +56,7 @@ class ServedModel {
   std::shared_ptr<const model::Backbone> backbone_;
   std::unique_ptr<runtime::Engine> engine_;
   PlanFacts facts_;
+  FileState source_;
   std::vector<std::int64_t> item_shape_;
   std::optional<data::Transform> transform_;
 };

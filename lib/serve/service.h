@@ -45,7 +45,7 @@ class MemoryBudget {
   // An empty share where that much is not left.
   Share take(std::uint64_t bytes) {
     const auto wanted = static_cast<std::int64_t>(bytes);
-    if (left_.fetch_sub(wanted) >= wanted) return Share(*this, wanted);
+    if (wanted == 0 || left_.fetch_sub(wanted) >= wanted) return Share(*this, wanted);
     left_ += wanted;
     return {};
   }

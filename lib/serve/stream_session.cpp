@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -28,6 +29,7 @@ using boost::system::error_code;
 constexpr const char* kProtocol = "cachectl";  // offered beside a token in the protocol list
 // While more than this waits to be taken by the client, no further query is read.
 constexpr std::size_t kOutgoingBytes = 1 << 20;
+constexpr std::size_t kPieceBytes = 64 * 1024;  // that are read at once; the first are free
 constexpr double kLastCallSeconds = 0.25;
 
 // A frame's JSON and the raw tensors behind it: text frames are JSON alone; binary ones
@@ -51,6 +53,7 @@ class StreamSession : public Connection, public std::enable_shared_from_this<Str
   StreamSession(beast::tcp_stream stream, http::request<http::string_body> upgrade,
                 Service& service, Connections& connections)
       : socket_(std::move(stream)),
+        read_limit_(socket_.get_executor()),
         write_limit_(socket_.get_executor()),
         last_call_(socket_.get_executor()),
         upgrade_(std::move(upgrade)),
@@ -103,13 +106,43 @@ class StreamSession : public Connection, public std::enable_shared_from_this<Str
   void read() {
     if (reading_ || !open_ || outgoing_bytes_ > kOutgoingBytes) return;
     reading_ = true;
-    socket_.async_read(buffer_, [self = shared_from_this()](error_code error, std::size_t) {
-      self->reading_ = false;
-      if (error == websocket::error::message_too_big) self->service_.metrics().refused("frame");
-      if (error) return self->end();
-      self->on_frame();
-      self->buffer_.consume(self->buffer_.size());
-      self->read();
+    read_piece();
+  }
+
+  // A frame comes in pieces, so that a large one takes its share of what may be buffered as it
+  // grows, and a slow one has an end.
+  void read_piece() {
+    socket_.async_read_some(
+        buffer_, kPieceBytes,
+        [self = shared_from_this()](error_code error, std::size_t) { self->on_piece(error); });
+  }
+
+  void on_piece(error_code error) {
+    if (error == websocket::error::message_too_big) service_.metrics().refused("frame");
+    if (error) return end();
+    if (!socket_.is_message_done()) {
+      if (!std::exchange(in_frame_, true)) limit_reading();
+      if (buffer_.size() < kPieceBytes * (shares_.size() + 1)) return read_piece();
+      shares_.push_back(service_.bodies().take(kPieceBytes));
+      if (shares_.back()) return read_piece();
+      service_.metrics().refused("memory");
+      return end();
+    }
+    read_limit_.cancel();
+    reading_ = in_frame_ = false;
+    on_frame();
+    buffer_.consume(buffer_.size());
+    if (!shares_.empty()) buffer_.shrink_to_fit();
+    shares_.clear();
+    read();
+  }
+
+  void limit_reading() {
+    read_limit_.expires_after(seconds(service_.options().body_seconds));
+    read_limit_.async_wait([self = shared_from_this()](error_code error) {
+      if (error) return;
+      self->service_.metrics().refused("timeout");
+      self->end();
     });
   }
 
@@ -211,6 +244,7 @@ class StreamSession : public Connection, public std::enable_shared_from_this<Str
   void end() {
     open_ = false;
     for (const std::shared_ptr<Query>& query : running_) query->cancel();
+    read_limit_.cancel();
     write_limit_.cancel();
     last_call_.cancel();
     beast::get_lowest_layer(socket_).close();
@@ -218,7 +252,8 @@ class StreamSession : public Connection, public std::enable_shared_from_this<Str
 
   websocket::stream<beast::tcp_stream> socket_;
   beast::flat_buffer buffer_;
-  net::steady_timer write_limit_, last_call_;
+  net::steady_timer read_limit_, write_limit_, last_call_;
+  std::vector<MemoryBudget::Share> shares_;  // of the frame that is being read
   const http::request<http::string_body> upgrade_;
   Service& service_;
   Connections& connections_;
@@ -226,7 +261,7 @@ class StreamSession : public Connection, public std::enable_shared_from_this<Str
   std::set<std::shared_ptr<Query>> running_;
   std::deque<std::string> outgoing_;
   std::size_t outgoing_bytes_ = 0;
-  bool open_ = false, reading_ = false, writing_ = false, draining_ = false;
+  bool open_ = false, reading_ = false, in_frame_ = false, writing_ = false, draining_ = false;
 };
 
 }  // namespace

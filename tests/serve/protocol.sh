@@ -9,10 +9,13 @@ model=$address/v2/models/backbone
 answers 200 "$address/v2"
 says body '"binary_tensor_data"'
 answers 200 "$address/v2/health/live"
+says body '{"live":true}'
 answers 200 "$address/v2/health/ready"
+says body '{"ready":true}'
 answers 200 "$model"
 says body '"shape":[-1,3,16,16]'
 answers 200 "$model/ready"
+says body '{"name":"backbone","ready":true}'
 answers 200 "$model/versions/1"
 answers 200 --head "$address/v2"
 says header 'Content-Length: '

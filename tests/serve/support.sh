@@ -8,6 +8,8 @@ trap 'stop_all; rm -rf "$scratch"' EXIT
 
 stop_all() { # those that are still there
   local pid
+  for pid in $(jobs -p); do kill "$pid" 2>/dev/null || true; done
+  sleep 0.3 # nginx ends its own
   for pid in $(jobs -p); do kill -9 "$pid" 2>/dev/null || true; done
 }
 

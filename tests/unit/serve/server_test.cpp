@@ -82,6 +82,29 @@ TEST(Server, WhatIsTooLargeIsRefused) {
   EXPECT_THAT(second, HasSubstr("Retry-After: "));
 }
 
+TEST(Server, LargeFramesShareWhatMayBeBuffered) {
+  RunningServer server([](Options& options) {
+    options.max_body_mb = 0.5;
+    options.buffered_mb = 0.5;
+    options.body_seconds = 30;
+  });
+  RawClient first(server.port()), second(server.port());
+  open_stream(first);
+  open_stream(second);
+  const std::string frame_text = frame(std::string(500'000, ' '));
+  first.send(frame_text.substr(0, 450'000));
+  ASSERT_TRUE(soon([&] { return !server.service().bodies().take(200'000); }));
+  second.send(frame_text.substr(0, 450'000));
+  EXPECT_EQ(second.receive_all(), "");  // closed
+  EXPECT_EQ(server.metric("cachectl_refused_total{reason=\"memory\"}"), "1");
+  first.send(frame_text.substr(450'000));
+  EXPECT_THAT(first.receive_until("}"), HasSubstr("\"status\":400"));
+  EXPECT_TRUE(soon([&] { return bool(server.service().bodies().take(500'000)); }));
+  first.send(frame(std::string(600'000, ' ')));
+  first.receive_all();
+  EXPECT_EQ(server.metric("cachectl_refused_total{reason=\"frame\"}"), "1");
+}
+
 TEST(Server, AFullQueueIsSaidWithWhenToRetry) {
   RunningServer server([](Options& options) {
     options.queue_items = 4;
@@ -199,7 +222,7 @@ TEST(Server, ReadinessEndsWithTheDraining) {
   RawClient waiting(server.port()), asking(server.port());
   waiting.send(http(kInfer, infer_json(1)));
   asking.send(http("GET /v2/health/ready"));
-  EXPECT_THAT(asking.receive_until("{}"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(asking.receive_until("{\"ready\":true}"), StartsWith("HTTP/1.1 200"));
   server.service().start_draining();
   asking.send(http("GET /v2/health/ready"));
   EXPECT_THAT(asking.receive_all(), StartsWith("HTTP/1.1 503"));
