@@ -208,15 +208,16 @@ const std::vector<std::string>& output_names() {
 }
 
 InferRequest read_infer_request(std::string_view json, std::string_view tail,
-                                const ServedModel& model, const RequestLimits& limits) {
+                                const ServedModel& model, const RequestLimits& limits,
+                                std::string* id) {
   JsonLimits bounds;
   bounds.max_depth = limits.max_depth;
   bounds.max_numbers = static_cast<std::size_t>(limits.max_items * model.item_values());
   const RequestJson request = parse_request_json(json, bounds);
 
   InferRequest result;
-  const auto id = request.head.find("id");
-  if (id != request.head.end()) result.id = text_member(request.head, "id", "request");
+  if (request.head.contains("id")) result.id = text_member(request.head, "id", "request");
+  if (id != nullptr) *id = result.id;
   const Json parameters = parameters_of(request.head, "request");
   result.outputs = read_outputs(request.head, flag_of(parameters, "binary_data_output", false));
   result.probabilities = flag_of(parameters, "probabilities", false);

@@ -41,8 +41,10 @@ const std::vector<std::string>& output_names();
 inline constexpr const char* kInput = "input";
 inline constexpr const char* kImage = "image";
 
-// Throws Refusal(400), or 413 for more items than are allowed. tail: behind the JSON.
+// Throws Refusal(400), or 413 for more items than are allowed. tail: behind the JSON. id: gets
+// the request's as soon as it is known, so that a refusal can name it.
 InferRequest read_infer_request(std::string_view json, std::string_view tail,
-                                const ServedModel& model, const RequestLimits& limits);
+                                const ServedModel& model, const RequestLimits& limits,
+                                std::string* id = nullptr);
 
 }  // namespace cachectl::serve

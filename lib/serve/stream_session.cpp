@@ -163,13 +163,11 @@ class StreamSession : public Connection, public std::enable_shared_from_this<Str
   }
 
   void submit(Clock::time_point arrival, std::string& id) {
-    service_.require_room();
     const auto bytes = buffer_.cdata();
     const Frame frame =
         split_frame({static_cast<const char*>(bytes.data()), bytes.size()}, socket_.got_binary());
-    const InferRequest request =
-        read_infer_request(frame.json, frame.tail, *service_.models().get(), service_.limits());
-    id = request.id;
+    const InferRequest request = read_infer_request(
+        frame.json, frame.tail, *service_.models().get(), service_.limits(), &id);
     // A worker hands over its messages; the strand sends them in order.
     auto self = shared_from_this();
     const auto on_item = [self, id, all = request.probabilities](const ItemAnswer& item) {

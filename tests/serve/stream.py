@@ -49,6 +49,9 @@ async def main():
             (said,) = await ask(socket, bad)
             assert said["status"] == 400 and said["error"], said
 
+        (said,) = await ask(socket, binary_frame(batch[:, :2], id="mine"))
+        assert said["id"] == "mine" and said["status"] == 400, said
+
         # Several queries at once; the ids tell them apart.
         for number in range(6):
             await socket.send(binary_frame(batch[number:number + 1], id=f"q{number}"))
