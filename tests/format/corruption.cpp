@@ -20,6 +20,13 @@ namespace {
 
 using io::DType;
 
+// Under a sanitizer every reading costs tenths of a second: a third of the objects' damages.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr std::size_t kStep = 3;
+#else
+constexpr std::size_t kStep = 1;
+#endif
+
 // One change to a file, with a name for messages. Damage whose hash was made to fit, or to
 // values that are hashed only on demand, may pass; it must not crash.
 struct Damage {
@@ -181,9 +188,10 @@ int expect_all_refused(const Kind& kind) {
   kind.build(valid);
   EXPECT_NO_THROW(kind.read(valid)) << kind.name;
   auto damages = byte_damages(valid, kind.has_bulk);
-  for (const auto& damage : object_damages(valid)) {
-    damages.push_back(damage);
-    damages.push_back(sealed(damage));
+  const auto objects = object_damages(valid);
+  for (std::size_t i = 0; i < objects.size(); i += kStep) {
+    damages.push_back(objects[i]);
+    damages.push_back(sealed(objects[i]));
   }
   for (const auto& damage : damages) {
     std::filesystem::copy_file(valid, broken, std::filesystem::copy_options::overwrite_existing);
