@@ -34,8 +34,9 @@ class Coin : public model::Predictor {
  public:
   Coin(std::shared_ptr<const model::Predictor> inner, std::uint64_t salt)
       : inner_(std::move(inner)), salt_(salt) {}
-  at::Tensor logits(const at::Tensor& activations) const override {
-    at::Tensor logits = inner_->logits(activations);
+  using Predictor::logits;
+  at::Tensor logits(const at::Tensor& activations, const at::Tensor& prior) const override {
+    at::Tensor logits = inner_->logits(activations, prior);
     const std::int64_t width = logits.size(1);
     for (std::int64_t row = 0; row < logits.size(0); ++row) {
       float* const values = logits.data_ptr<float>() + row * width;
@@ -48,6 +49,7 @@ class Coin : public model::Predictor {
     return logits;
   }
   std::int64_t classes() const override { return inner_->classes(); }
+  bool takes_prior() const override { return inner_->takes_prior(); }
   model::SegmentCost cost() const override { return inner_->cost(); }
 
  private:
