@@ -6,8 +6,11 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <string>
+#include <utility>
 
 namespace cachectl::serve::test {
 
@@ -52,6 +55,7 @@ class RawClient {
   std::string receive_some() {
     char bytes[65536];
     const ssize_t got = recv(socket_, bytes, sizeof(bytes), 0);
+    end_ = got > 0 ? "" : got == 0 ? "closed" : std::strerror(errno);
     return got > 0 ? std::string(bytes, static_cast<std::size_t>(got)) : "";
   }
   std::string receive_all() {
@@ -59,6 +63,8 @@ class RawClient {
     for (std::string some = receive_some(); !some.empty(); some = receive_some()) all += some;
     return all;
   }
+  // Why there is nothing more.
+  const std::string& end() const { return end_; }
   // Up to and with this text; all there was when it does not come.
   std::string receive_until(const std::string& text) {
     while (received_.find(text) == std::string::npos) {
@@ -75,7 +81,7 @@ class RawClient {
  private:
   int socket_ = -1;
   bool connected_ = false;
-  std::string received_;
+  std::string received_, end_;
 };
 
 }  // namespace cachectl::serve::test

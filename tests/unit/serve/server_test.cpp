@@ -102,7 +102,8 @@ TEST(Server, LargeFramesShareWhatMayBeBuffered) {
   EXPECT_TRUE(soon([&] { return bool(server.service().bodies().take(500'000)); }));
   first.send(frame(std::string(600'000, ' ')));
   first.receive_all();
-  EXPECT_EQ(server.metric("cachectl_refused_total{reason=\"frame\"}"), "1");
+  EXPECT_TRUE(
+      soon([&] { return server.metric("cachectl_refused_total{reason=\"frame\"}") == "1"; }));
 }
 
 TEST(Server, AFullQueueIsSaidWithWhenToRetry) {
@@ -117,7 +118,8 @@ TEST(Server, AFullQueueIsSaidWithWhenToRetry) {
   const std::string refused = answer_to(server, http(kInfer, infer_json(2)));
   EXPECT_THAT(refused, StartsWith("HTTP/1.1 503"));
   EXPECT_THAT(refused, HasSubstr("Retry-After: 1\r\n"));
-  EXPECT_THAT(waiting.receive_until("]}"), StartsWith("HTTP/1.1 200"));
+  EXPECT_THAT(waiting.receive_until("]}"), StartsWith("HTTP/1.1 200"))
+      << waiting.end() << ", left: " << server.metric("cachectl_refused_total{reason=\"left\"}");
   EXPECT_EQ(server.metric("cachectl_refused_total{reason=\"queue\"}"), "1");
 }
 
