@@ -25,7 +25,7 @@ struct Options {
   double memory_gib = 4;            // for activations
   std::vector<std::int64_t> rung_epochs = {12, 30};
   std::vector<double> rung_shares = {0.5, 1};  // of the training samples
-  std::string promotion = "halving";               // halving, none
+  std::string promotion = "halving";           // halving, none
   Strategy strategy;
   Space space;
   learn::Recipe recipe;  // its epochs are the rungs'
