@@ -142,15 +142,6 @@ void print_table(const Options& options, const Result& result) {
 
 }  // namespace
 
-data::AugmentOptions Options::default_views() {
-  data::AugmentOptions augment;
-  augment.flip = true;
-  augment.shift = 4;
-  augment.mixup = 1;
-  augment.mixup_share = 0.5;
-  return augment;
-}
-
 void Options::validate() const {
   (void)shard_from(shard);
   if (!merge.empty()) {

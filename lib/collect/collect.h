@@ -18,7 +18,7 @@ struct Options {
   model::BackboneOptions backbone;
   data::Options data;
   data::SplitOptions split;
-  data::AugmentOptions augment = default_views();
+  data::AugmentOptions augment = data::AugmentOptions::usual();  // where there are `views`
   std::string profile;              // names the candidates; "": those of the backbone
   std::string storage = "float16";  // float32, float16, bfloat16, int8
   std::int64_t deflate = 0;         // 0: not compressed; 1-9: shuffle + deflate
@@ -32,8 +32,6 @@ struct Options {
   std::vector<std::string> merge;  // medial files: nothing is recorded, they are joined
   std::string out;                 // medial.h5
 
-  // Views are off until `views` asks for them; then these.
-  static data::AugmentOptions default_views();
   void validate() const;  // throws Error(kUsage)
 };
 

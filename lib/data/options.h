@@ -59,6 +59,7 @@ struct AugmentOptions {
   double mixup_share = 1;  // of the views that are mixed with another sample
 
   bool any() const { return flip || shift > 0 || mixup > 0; }
+  static AugmentOptions usual() { return {true, 4, 1, 0.5}; }
 };
 void describe(OptionTable& table, AugmentOptions& options, const std::string& section = "augment");
 

@@ -17,10 +17,6 @@ namespace cachectl::model {
 namespace jit = torch::jit;
 namespace {
 
-bool is_constant(const jit::Value* value) {
-  return value->node()->kind() == jit::prim::Constant;
-}
-
 bool is_tensor(const jit::Value* value) {
   return value->type()->isSubtypeOf(*c10::TensorType::get());
 }
@@ -269,7 +265,7 @@ std::vector<Cut> find_cuts(const Dependencies& dependencies, const std::vector<O
 
 GraphPtr extract(const Dependencies& dependencies, const Cut* from, const Cut* to) {
   auto part = std::make_shared<jit::Graph>();
-  std::map<const jit::Value*, jit::Value*> mapped;
+  ValueMap mapped;
   jit::Value* entry = nullptr;
   if (from) {
     entry = part->addInput()->setType(c10::TensorType::get());
@@ -280,12 +276,7 @@ GraphPtr extract(const Dependencies& dependencies, const Cut* from, const Cut* t
     }
   }
   const auto lookup = [&](jit::Value* value) -> jit::Value* {
-    const auto found = mapped.find(value);
-    if (found != mapped.end()) return found->second;
-    TORCH_INTERNAL_ASSERT(is_constant(value));
-    jit::Node* constant = part->createClone(value->node(), [](jit::Value* v) { return v; });
-    part->prependNode(constant);
-    return mapped[value] = constant->output();
+    return mapped_or_constant(value, mapped, *part);
   };
   if (from && !from->rebuilt.empty()) {
     jit::Value* rows = part->insert(jit::aten::size, {entry, part->insertConstant(0)});

@@ -1,14 +1,8 @@
 #include "model/graph_parts.h"
 
-#include <map>
-
 namespace cachectl::model {
 namespace jit = torch::jit;
 namespace {
-
-bool is_constant(const jit::Value* value) {
-  return value->node()->kind() == jit::prim::Constant;
-}
 
 // The node at the top level of the graph that holds this node.
 const jit::Node* top_level(const jit::Node* node, const jit::Block* top) {
@@ -40,6 +34,19 @@ void collect_uses(jit::Node* node, jit::Node* outermost, std::vector<jit::Value*
 
 }  // namespace
 
+bool is_constant(const jit::Value* value) {
+  return value->node()->kind() == jit::prim::Constant;
+}
+
+jit::Value* mapped_or_constant(jit::Value* value, ValueMap& mapped, jit::Graph& graph) {
+  const auto found = mapped.find(value);
+  if (found != mapped.end()) return found->second;
+  TORCH_INTERNAL_ASSERT(is_constant(value));
+  jit::Node* constant = graph.createClone(value->node(), [](jit::Value* v) { return v; });
+  graph.prependNode(constant);
+  return mapped[value] = constant->output();
+}
+
 std::vector<jit::Value*> outside_uses(jit::Node* node) {
   std::vector<jit::Value*> uses;
   collect_uses(node, node, uses);
@@ -49,15 +56,10 @@ std::vector<jit::Value*> outside_uses(jit::Node* node) {
 GraphPtr subgraph(const std::vector<jit::Node*>& nodes, const std::vector<jit::Value*>& inputs,
                   const std::vector<jit::Value*>& outputs) {
   auto part = std::make_shared<jit::Graph>();
-  std::map<const jit::Value*, jit::Value*> mapped;
+  ValueMap mapped;
   for (const jit::Value* input : inputs) mapped[input] = part->addInput()->setType(input->type());
   const auto lookup = [&](jit::Value* value) -> jit::Value* {
-    const auto found = mapped.find(value);
-    if (found != mapped.end()) return found->second;
-    TORCH_INTERNAL_ASSERT(is_constant(value));
-    jit::Node* constant = part->createClone(value->node(), [](jit::Value* v) { return v; });
-    part->prependNode(constant);
-    return mapped[value] = constant->output();
+    return mapped_or_constant(value, mapped, *part);
   };
   for (jit::Node* node : nodes) {
     jit::Node* clone = part->insertNode(part->createClone(node, lookup));

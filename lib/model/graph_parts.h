@@ -2,11 +2,20 @@
 
 #include <torch/csrc/jit/ir/ir.h>
 
+#include <map>
 #include <vector>
 
 #include "model/freeze.h"
 
 namespace cachectl::model {
+
+bool is_constant(const torch::jit::Value* value);
+
+// What stands for a value in a graph of copies: what it is mapped to, else a copy of the
+// constant that it has to be.
+using ValueMap = std::map<const torch::jit::Value*, torch::jit::Value*>;
+torch::jit::Value* mapped_or_constant(torch::jit::Value* value, ValueMap& mapped,
+                                      torch::jit::Graph& graph);
 
 // All values that a node, and the blocks in it, take from outside it; constants left out.
 std::vector<torch::jit::Value*> outside_uses(torch::jit::Node* node);

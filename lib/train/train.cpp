@@ -164,15 +164,6 @@ void print(const artifact::Caches& caches, const std::vector<Course>& courses, b
 
 }  // namespace
 
-data::AugmentOptions Options::default_views() {
-  data::AugmentOptions augment;
-  augment.flip = true;
-  augment.shift = 4;
-  augment.mixup = 1;
-  augment.mixup_share = 0.5;
-  return augment;
-}
-
 void describe(OptionTable& table, Options& options) {
   table.section("train");
   table.input("medial", options.medial, "activations and the backbone's answers").required();

@@ -25,15 +25,13 @@ struct Options {
   bool online_augment = false;
   model::BackboneOptions backbone;
   data::Options data;
-  data::AugmentOptions augment = default_views();
+  data::AugmentOptions augment = data::AugmentOptions::usual();
   // Each cache model also takes the logits of the trained one in front of it.
   bool cascade = false;
   double memory_gib = 4;            // for activations
   std::int64_t validate_every = 5;  // epochs, [1, 10000]; the last one always
   std::int64_t patience = 0;  // stop a layer after so many validations without a gain; 0: never
   learn::Recipe recipe;
-
-  static data::AugmentOptions default_views();  // flip, shift 4, mixup on half of them
 };
 void describe(OptionTable& table, Options& options);
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { openBrowser } from "../web/browser.mjs";
+import { openBrowser, runTests } from "../web/browser.mjs";
 
 const [address, shots, token] = process.argv.slice(2);
 mkdirSync(shots, { recursive: true });
@@ -103,15 +103,6 @@ const tests = {
   },
 };
 
-let failed = 0;
-for (const [name, test] of Object.entries(tests)) {
-  try {
-    await test();
-    console.log(`ok      ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED  ${name}\n${error.stack}`);
-  }
-}
+const status = await runTests(tests);
 await browser.close();
-process.exit(failed > 0 ? 1 : 0);
+process.exit(status);

@@ -30,3 +30,18 @@ export async function openBrowser() {
     args: ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
   });
 }
+
+// Runs tests by name, one after the other: { name: async function }. Returns the process's exit status.
+export async function runTests(tests) {
+  let failed = 0;
+  for (const [name, test] of Object.entries(tests)) {
+    try {
+      await test();
+      console.log(`ok      ${name}`);
+    } catch (error) {
+      failed += 1;
+      console.log(`FAILED  ${name}\n${error.stack}`);
+    }
+  }
+  return failed > 0 ? 1 : 0;
+}

@@ -7,7 +7,7 @@ import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import { openBrowser } from "./browser.mjs";
+import { openBrowser, runTests } from "./browser.mjs";
 
 const [samples, shots] = process.argv.slice(2);
 
@@ -224,16 +224,7 @@ const tests = {
   },
 };
 
-let failed = 0;
-for (const [name, test] of Object.entries(tests)) {
-  try {
-    await test();
-    console.log(`ok      ${name}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED  ${name}\n${error.stack}`);
-  }
-}
+const status = await runTests(tests);
 await browser.close();
 rmSync(folder, { recursive: true, force: true });
-process.exit(failed > 0 ? 1 : 0);
+process.exit(status);

@@ -40,6 +40,7 @@ class RawClient {
   bool send(const std::string& bytes) {
     for (std::size_t at = 0; at < bytes.size();) {
       const ssize_t sent = ::send(socket_, bytes.data() + at, bytes.size() - at, MSG_NOSIGNAL);
+      if (sent < 0 && errno == EINTR) continue;
       if (sent <= 0) return false;
       at += static_cast<std::size_t>(sent);
     }
@@ -54,7 +55,10 @@ class RawClient {
   // What is there next; "" at the end, or after 20 seconds of nothing.
   std::string receive_some() {
     char bytes[65536];
-    const ssize_t got = recv(socket_, bytes, sizeof(bytes), 0);
+    ssize_t got = 0;
+    do {  // a process that was stopped and goes on is told so where there is a time limit
+      got = recv(socket_, bytes, sizeof(bytes), 0);
+    } while (got < 0 && errno == EINTR);
     end_ = got > 0 ? "" : got == 0 ? "closed" : std::strerror(errno);
     return got > 0 ? std::string(bytes, static_cast<std::size_t>(got)) : "";
   }
