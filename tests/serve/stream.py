@@ -1,4 +1,7 @@
-"""stream.py ADDRESS HTTP-ANSWER: Python's websockets client against what HTTP answered."""
+"""stream.py ADDRESS HTTP-ANSWER [busy]: Python's websockets client against what HTTP answered.
+
+busy: the server has other work too, so a query may be spread over batches.
+"""
 import asyncio
 import json
 import sys
@@ -40,7 +43,8 @@ async def main():
     async with websockets.connect(address, max_size=None) as socket:
         exits = check(await ask(socket, binary_frame(batch)), 40)
         # Early exits answer first: the exits come in order of depth within a batch.
-        assert exits == sorted(exits, key=["relu@1", "layer1", "layer2", "backbone"].index), exits
+        depths = [["relu@1", "layer1", "layer2", "backbone"].index(one) for one in exits]
+        assert "busy" in sys.argv or depths == sorted(depths), exits
         check(await ask(socket, head(batch, False).decode()), 40)
         check(await ask(socket, binary_frame(batch, parameters={"probabilities": True})), 40, True)
 

@@ -11,7 +11,7 @@ load_pid=$!
 end=$(($(date +%s) + ${SECONDS_OF_LOAD:-20}))
 while [ "$(date +%s)" -lt "$end" ]; do
   kill -HUP "$server_pid"
-  "$python" "$tests/stream.py" "$address" answer
+  "$python" "$tests/stream.py" "$address" answer busy
   curl -sS -o ignored "$address/metrics" "$address/status"
 done
 wait "$load_pid"
