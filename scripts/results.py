@@ -91,8 +91,11 @@ class Run:
 
 
 def main():
-    if len(sys.argv) < 2:
+    if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
+    for folder in sys.argv[1:]:
+        if not os.path.exists(os.path.join(folder, "report.h5")):
+            sys.exit(f"results.py: {folder} holds no report.h5: not the folder of a finished run")
     runs = [Run(folder) for folder in sys.argv[1:]]
     first = runs[0]
     plans = [run.plans[0] for run in runs]
