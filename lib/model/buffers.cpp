@@ -1,6 +1,7 @@
 #include "model/buffers.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/Allocator.h>
 
 #include <cstdlib>
 #include <map>
@@ -65,7 +66,30 @@ Pool& pool() {
   return *pool;
 }
 
+// What measures the tensors' memory is told of the pool's too.
+void* take_reported(std::size_t size) {
+  void* const memory = pool().take(size);
+  if (c10::memoryProfilingEnabled()) {
+    c10::reportMemoryUsageToProfiler(memory, static_cast<std::int64_t>(size), 0, 0, c10::kCPU);
+  }
+  return memory;
+}
+
+void give_back_reported(void* memory, std::size_t size) {
+  if (c10::memoryProfilingEnabled()) {
+    c10::reportMemoryUsageToProfiler(memory, -static_cast<std::int64_t>(size), 0, 0, c10::kCPU);
+  }
+  pool().give_back(memory, size);
+}
+
 }  // namespace
+
+PooledBytes::PooledBytes(std::int64_t bytes) : size_(rounded(static_cast<std::size_t>(bytes))) {
+  memory_ = take_reported(size_);
+}
+PooledBytes::~PooledBytes() {
+  give_back_reported(memory_, size_);
+}
 
 at::Tensor pooled_empty(const std::vector<std::int64_t>& sizes, at::ScalarType dtype) {
   const std::int64_t channels = sizes.at(1), height = sizes.at(2), width = sizes.at(3);
@@ -75,10 +99,10 @@ at::Tensor pooled_empty(const std::vector<std::int64_t>& sizes, at::ScalarType d
     return at::empty(sizes, at::TensorOptions(dtype), at::MemoryFormat::ChannelsLast);
   }
   const std::size_t size = rounded(bytes);
-  void* const memory = pool().take(size);
+  void* const memory = take_reported(size);
   const std::vector<std::int64_t> strides = {row, 1, width * channels, channels};
   return at::from_blob(
-      memory, sizes, strides, [size](void* done) { pool().give_back(done, size); },
+      memory, sizes, strides, [size](void* done) { give_back_reported(done, size); },
       at::TensorOptions(dtype));
 }
 

@@ -13,4 +13,18 @@ namespace cachectl::model {
 // any other, and may outlive what made it. Safe from any thread.
 at::Tensor pooled_empty(const std::vector<std::int64_t>& sizes, at::ScalarType dtype);
 
+// Plain memory from the same pool, aligned to 64 bytes.
+class PooledBytes {
+ public:
+  explicit PooledBytes(std::int64_t bytes);
+  ~PooledBytes();
+  PooledBytes(const PooledBytes&) = delete;
+  PooledBytes& operator=(const PooledBytes&) = delete;
+  char* data() const { return static_cast<char*>(memory_); }
+
+ private:
+  void* memory_;
+  std::size_t size_;
+};
+
 }  // namespace cachectl::model

@@ -10,7 +10,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "base/text.h"
-#include "model/convolution.h"
+#include "model/frozen_cache_model.h"
 
 namespace cachectl::model {
 namespace {
@@ -28,120 +28,6 @@ std::string name(std::size_t layer, const char* what) {
 std::int64_t count_of(const Sizes& sizes) {
   return std::accumulate(sizes.begin(), sizes.end(), std::int64_t{1}, std::multiplies<>());
 }
-
-// Values behind each position in front: [B, C, H, W] -> [B, H*W, C]; tokens as they are.
-at::Tensor as_tokens(const at::Tensor& x) {
-  return x.dim() == 4 ? x.flatten(2).transpose(1, 2) : x;
-}
-
-at::Tensor attend(const at::Tensor& x, const at::Tensor& query) {
-  const at::Tensor tokens = as_tokens(x);
-  const at::Tensor weights = at::matmul(tokens, query).softmax(1);
-  return at::matmul(weights.unsqueeze(1), tokens).squeeze(1);
-}
-
-at::Tensor average(const at::Tensor& x) {
-  return as_tokens(x).mean(1);
-}
-
-// What the classifier reads: the features, and behind them what the prior says.
-at::Tensor with_prior(const at::Tensor& features, const at::Tensor& prior) {
-  if (!prior.defined()) return features;
-  return at::cat({features, prior.detach().log_softmax(1).to(features.options())}, 1);
-}
-
-at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
-                    const HeadLayer& layer, std::int64_t groups = 1) {
-  const std::int64_t padding = layer.kernel / 2;
-  return at::conv2d(x, weight, bias, {layer.stride, layer.stride}, {padding, padding}, {1, 1},
-                    groups);
-}
-
-// A convolution and the ReLU behind it with its kernel kept, where oneDNN has a fast one;
-// else nullptr. add: another tensor is added in front of the ReLU.
-std::shared_ptr<const Convolution> kept_kernel(const at::Tensor& weight, const at::Tensor& bias,
-                                               std::int64_t stride, std::int64_t groups, bool add) {
-  const std::int64_t padding = weight.size(2) / 2;
-  ConvolutionSpec spec{weight, bias, {stride, stride}, {padding, padding}, {1, 1}, groups, {}};
-  spec.epilogue.add = add;
-  spec.epilogue.kind = Epilogue::Kind::kLeaky;  // of slope 0
-  if (!Convolution::supports(spec)) return nullptr;
-  return std::make_shared<const Convolution>(std::move(spec));
-}
-
-// The network with batch norms folded: each layer a weight and a bias.
-class Frozen : public Predictor {
- public:
-  struct Step {
-    HeadLayer layer;
-    at::Tensor depth_weight, depth_bias;  // the per-channel half
-    at::Tensor weight, bias;
-    std::shared_ptr<const Convolution> depth_kernel, kernel;  // of the same; may be null
-  };
-  Frozen(std::vector<Step> steps, at::Tensor weight, at::Tensor bias, Sizes input_shape,
-         bool takes_prior, SegmentCost cost, at::ScalarType type)
-      : steps_(std::move(steps)),
-        weight_(std::move(weight)),
-        bias_(std::move(bias)),
-        input_shape_(std::move(input_shape)),
-        takes_prior_(takes_prior),
-        cost_(std::move(cost)),
-        type_(type) {}
-
-  using Predictor::logits;
-  at::Tensor logits(const at::Tensor& activations, const at::Tensor& prior) const override {
-    const at::NoGradGuard no_grad;
-    assert(activations.sizes().slice(1) == at::IntArrayRef(input_shape_));
-    assert(prior.defined() == takes_prior_);
-    if (activations.size(0) == 0) return at::empty({0, classes()}, at::kFloat);
-    at::Tensor x = activations.to(bias_.device(), type_);
-    for (const auto& step : steps_) x = apply(step, x);
-    x = with_prior(x.flatten(1), prior);
-    return at::linear(x, weight_, bias_).to(at::kFloat).contiguous();
-  }
-  std::int64_t classes() const override { return bias_.size(0); }
-  bool takes_prior() const override { return takes_prior_; }
-  SegmentCost cost() const override { return cost_; }
-
- private:
-  static at::Tensor apply(const Step& step, const at::Tensor& x) {
-    const auto& layer = step.layer;
-    switch (layer.kind) {
-      case Kind::kConvolution:
-        if (step.kernel != nullptr) return step.kernel->run(x, {});
-        return convolve(x, step.weight, step.bias, layer).relu_();
-      case Kind::kResidual:
-        if (step.kernel != nullptr) return step.kernel->run(x, x);
-        return convolve(x, step.weight, step.bias, layer).add_(x).relu_();
-      case Kind::kDepthwise: {
-        const at::Tensor between =
-            step.depth_kernel != nullptr
-                ? step.depth_kernel->run(x, {})
-                : convolve(x, step.depth_weight, step.depth_bias, layer, x.size(1)).relu_();
-        if (step.kernel != nullptr) return step.kernel->run(between, {});
-        return at::conv2d(between, step.weight, step.bias).relu_();
-      }
-      case Kind::kPool:
-        return at::avg_pool2d(x, {layer.kernel, layer.kernel});
-      case Kind::kMaxPool:
-        return at::max_pool2d(x, {layer.kernel, layer.kernel});
-      case Kind::kMean:
-        return average(x);
-      case Kind::kAttention:
-        return attend(x, step.weight);
-      case Kind::kLinear:
-        return at::linear(x.flatten(1), step.weight, step.bias).relu_();
-    }
-    return x;
-  }
-
-  std::vector<Step> steps_;
-  at::Tensor weight_, bias_;
-  Sizes input_shape_;
-  bool takes_prior_;
-  SegmentCost cost_;
-  at::ScalarType type_;
-};
 
 }  // namespace
 
@@ -352,46 +238,41 @@ std::shared_ptr<const Predictor> CacheModel::freeze(const std::string& precision
         leaves_.at(base + ".bias").detach() - buffers_.at(base + ".mean") * factor;
     return std::pair(settled(weight * factor.view(column)), settled(bias));
   };
-  std::vector<Frozen::Step> steps;
+  std::vector<FrozenLayer> layers;
+  const auto sizes = layer_sizes(architecture_, input_shape_);
   for (std::size_t i = 0; i < architecture_.layers.size(); ++i) {
-    Frozen::Step step;
-    step.layer = architecture_.layers[i];
+    FrozenLayer frozen;
+    frozen.layer = architecture_.layers[i];
+    frozen.input = sizes[i];
     const auto leaf = [&](const char* what) { return leaves_.at(name(i, what)).detach(); };
-    switch (step.layer.kind) {
+    switch (frozen.layer.kind) {
+      case Kind::kDepthwise:
+        std::tie(frozen.depth_weight, frozen.depth_bias) =
+            fold(i, "depth_norm", leaf("depth_weight"));
+        [[fallthrough]];
       case Kind::kConvolution:
       case Kind::kResidual:
-        std::tie(step.weight, step.bias) = fold(i, "norm", leaf("weight"));
-        step.kernel = kept_kernel(step.weight, step.bias, step.layer.stride, 1,
-                                  step.layer.kind == Kind::kResidual);
-        break;
       case Kind::kLinear:
-        std::tie(step.weight, step.bias) = fold(i, "norm", leaf("weight"));
-        break;
-      case Kind::kDepthwise:
-        std::tie(step.depth_weight, step.depth_bias) = fold(i, "depth_norm", leaf("depth_weight"));
-        std::tie(step.weight, step.bias) = fold(i, "norm", leaf("weight"));
-        step.depth_kernel = kept_kernel(step.depth_weight, step.depth_bias, step.layer.stride,
-                                        step.depth_weight.size(0), false);
-        step.kernel = kept_kernel(step.weight, step.bias, 1, 1, false);
+        std::tie(frozen.weight, frozen.bias) = fold(i, "norm", leaf("weight"));
         break;
       case Kind::kAttention:
-        step.weight = settled(leaf("query"));
+        frozen.weight = settled(leaf("query"));
         break;
       case Kind::kPool:
       case Kind::kMaxPool:
       case Kind::kMean:
         break;
     }
-    steps.push_back(std::move(step));
+    layers.push_back(std::move(frozen));
   }
   SegmentCost cost = this->cost();
   if (half) {
     cost.weight_bytes /= 2;
     cost.live_bytes /= 2;
   }
-  return std::make_shared<Frozen>(std::move(steps), settled(leaves_.at("classifier.weight")),
-                                  settled(leaves_.at("classifier.bias")), input_shape_,
-                                  takes_prior_, std::move(cost), type);
+  return frozen_predictor(std::move(layers), settled(leaves_.at("classifier.weight")),
+                          settled(leaves_.at("classifier.bias")), input_shape_,
+                          sizes[architecture_.layers.size()], takes_prior_, std::move(cost));
 }
 
 }  // namespace cachectl::model

@@ -6,57 +6,24 @@
 #include "model/buffers.h"
 
 #ifdef CACHECTL_HAVE_ONEDNN
+#include <algorithm>
 #include <map>
 #include <mutex>
-#include <oneapi/dnnl/dnnl.hpp>
 #include <shared_mutex>
 #include <string>
 #include <tuple>
 #include <utility>
+
+#include "model/onednn.h"
 #endif
 
 namespace cachectl::model {
 
 #ifdef CACHECTL_HAVE_ONEDNN
 
+using namespace onednn;
+
 namespace {
-
-using dnnl::memory;
-using Format = memory::format_tag;
-
-constexpr std::int64_t kExactPieces = 16;   // samples: up to here each size has its kernel
-constexpr std::int64_t kLargestPiece = 64;  // kExactPieces times a power of two
-
-// How many of the `left` samples the next call takes. Each call costs as much as a good part
-// of a sample, so that few of them count most in small batches.
-std::int64_t next_piece(std::int64_t left) {
-  if (left <= kExactPieces) return left;
-  std::int64_t piece = kLargestPiece;
-  while (piece > left) piece /= 2;
-  return piece;
-}
-
-const dnnl::engine& cpu() {
-  static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
-  return engine;
-}
-
-dnnl::stream& stream() {
-  thread_local dnnl::stream stream(cpu());
-  return stream;
-}
-
-void* scratch(std::size_t bytes) {
-  thread_local at::Tensor buffer;
-  if (!buffer.defined() || static_cast<std::size_t>(buffer.numel()) < bytes) {
-    buffer = at::empty({static_cast<std::int64_t>(bytes)}, at::kByte);
-  }
-  return buffer.data_ptr();
-}
-
-memory::data_type type_of(at::ScalarType type) {
-  return type == at::kBFloat16 ? memory::data_type::bf16 : memory::data_type::f32;
-}
 
 dnnl::primitive_attr attributes(const Epilogue& epilogue, const memory::desc& output) {
   using dnnl::algorithm;
@@ -94,37 +61,56 @@ dnnl::primitive_attr attributes(const Epilogue& epilogue, const memory::desc& ou
   return attr;
 }
 
-struct Sizes {
-  std::int64_t height = 0, width = 0;
-};
-
-Sizes output_sizes(const ConvolutionSpec& spec, std::int64_t height, std::int64_t width) {
-  const auto one = [&](std::int64_t size, std::size_t axis) {
+ImageSize output_size_of(const ConvolutionSpec& spec, ImageSize size) {
+  const auto one = [&](std::int64_t length, std::size_t axis) {
     const std::int64_t reach =
         spec.dilation[axis] * (spec.weight.size(static_cast<std::int64_t>(axis) + 2) - 1) + 1;
-    return (size + 2 * spec.padding[axis] - reach) / spec.stride[axis] + 1;
+    const std::int64_t room = length + 2 * spec.padding[axis] - reach;
+    return room < 0 ? 0 : room / spec.stride[axis] + 1;
   };
-  return {one(height, 0), one(width, 1)};
+  return {one(size.height, 0), one(size.width, 1)};
 }
 
 // oneDNN's channels-last kernel multiplies a row of the output at a time, which is too
 // little work on images of 4 pixels: there its kernel for channels in blocks of 16 is half as
 // fast again (512 channels, 4x4, AVX-512), reordering included.
-bool prefers_blocks(const ConvolutionSpec& spec, const Sizes& sizes) {
+bool prefers_blocks(const ConvolutionSpec& spec, ImageSize output) {
   constexpr std::int64_t kBlock = 16, kNarrow = 4;
-  return sizes.width <= kNarrow && spec.groups == 1 &&
+  return output.width <= kNarrow && spec.groups == 1 &&
          spec.weight.size(2) * spec.weight.size(3) > 1 && spec.weight.size(0) % kBlock == 0 &&
          spec.weight.size(1) % kBlock == 0 && spec.weight.scalar_type() == at::kFloat;
 }
 
+// Each output value sees the whole image: there is one, and no window to move.
+bool covers_image(const ConvolutionSpec& spec, ImageSize size) {
+  const auto is_one = [](std::int64_t value) { return value == 1; };
+  const auto is_zero = [](std::int64_t value) { return value == 0; };
+  return spec.weight.size(2) == size.height && spec.weight.size(3) == size.width &&
+         spec.groups == 1 && !spec.epilogue.add &&
+         std::all_of(spec.dilation.begin(), spec.dilation.end(), is_one) &&
+         std::all_of(spec.padding.begin(), spec.padding.end(), is_zero);
+}
+
+dnnl::inner_product_forward::primitive_desc describe_product(const ConvolutionSpec& spec,
+                                                             std::int64_t rows) {
+  const auto type = type_of(spec.weight.scalar_type());
+  const std::int64_t out = spec.weight.size(0), in = spec.weight.numel() / out;
+  const memory::desc source({rows, in}, type, Format::nc), target({rows, out}, type, Format::nc);
+  const memory::desc weights({out, in}, type, Format::any);
+  const memory::desc bias({out}, memory::data_type::f32, Format::a);
+  const dnnl::inner_product_forward::desc operation(dnnl::prop_kind::forward_inference, source,
+                                                    weights, bias, target);
+  return {operation, attributes(spec.epilogue, target), cpu()};
+}
+
 dnnl::convolution_forward::primitive_desc describe(const ConvolutionSpec& spec, std::int64_t rows,
-                                                   std::int64_t height, std::int64_t width) {
+                                                   ImageSize size) {
   const auto type = type_of(spec.weight.scalar_type());
   const std::int64_t out = spec.weight.size(0), in = spec.weight.size(1) * spec.groups;
-  const Sizes sizes = output_sizes(spec, height, width);
-  const Format layout = prefers_blocks(spec, sizes) ? Format::nChw16c : Format::nhwc;
-  const memory::desc source({rows, in, height, width}, type, layout);
-  const memory::desc target({rows, out, sizes.height, sizes.width}, type, layout);
+  const ImageSize output = output_size_of(spec, size);
+  const Format layout = prefers_blocks(spec, output) ? Format::nChw16c : Format::nhwc;
+  const memory::desc source({rows, in, size.height, size.width}, type, layout);
+  const memory::desc target({rows, out, output.height, output.width}, type, layout);
   const std::int64_t kh = spec.weight.size(2), kw = spec.weight.size(3);
   const memory::desc weights =
       spec.groups == 1 ? memory::desc({out, in, kh, kw}, type, Format::any)
@@ -169,36 +155,6 @@ at::Tensor plain(const ConvolutionSpec& spec, const at::Tensor& x, const at::Ten
   return y;
 }
 
-// One piece size at one image size.
-struct Kernel {
-  dnnl::convolution_forward primitive;
-  memory::desc source, target;
-  memory weights;  // in the layout the kernel asks for
-  std::size_t scratch_bytes = 0;
-  memory::desc scratch;
-  // Of channels-last tensors into blocks and back; empty where the kernel takes them as they are.
-  dnnl::reorder enter, enter_other, leave;
-  memory::desc plain_source, plain_target;
-  bool blocked = false;
-};
-
-// A tensor's piece in the kernel's layout.
-struct Piece {
-  memory plain, inside;
-  at::Tensor bytes;
-};
-
-Piece piece_of(const memory::desc& plain, const memory::desc& inside, void* data, bool blocked) {
-  Piece piece{memory(plain, cpu(), data), {}, {}};
-  if (blocked) {
-    piece.bytes = at::empty({static_cast<std::int64_t>(inside.get_size())}, at::kByte);
-    piece.inside = memory(inside, cpu(), piece.bytes.data_ptr());
-  } else {
-    piece.inside = piece.plain;
-  }
-  return piece;
-}
-
 }  // namespace
 
 struct Convolution::State {
@@ -208,57 +164,39 @@ struct Convolution::State {
   mutable std::shared_mutex mutex;
   // rows, height, width, threads
   using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, int>;
-  mutable std::map<Key, std::shared_ptr<const Kernel>> kernels;
+  mutable std::map<Key, std::unique_ptr<const Kernel>> kernels;
   mutable std::vector<memory> packed;  // the weights, once per layout that a kernel asked for
 
-  std::shared_ptr<const Kernel> kernel(std::int64_t rows, std::int64_t height,
-                                       std::int64_t width) const {
-    const Key key{rows, height, width, at::get_num_threads()};
+  const Kernel& kernel(std::int64_t rows, ImageSize size) const {
+    const Key key{rows, size.height, size.width, at::get_num_threads()};
     {
       const std::shared_lock lock(mutex);
       const auto found = kernels.find(key);
-      if (found != kernels.end()) return found->second;
+      if (found != kernels.end()) return *found->second;
     }
     const std::unique_lock lock(mutex);
     auto& place = kernels[key];
-    if (!place) place = make(rows, height, width);
-    return place;
-  }
-
-  std::shared_ptr<const Kernel> make(std::int64_t rows, std::int64_t height,
-                                     std::int64_t width) const {
-    const auto described = describe(spec, rows, height, width);
-    auto kernel = std::make_shared<Kernel>();
-    kernel->primitive = dnnl::convolution_forward(described);
-    kernel->source = described.src_desc();
-    kernel->target = described.dst_desc();
-    kernel->scratch = described.scratchpad_desc();
-    kernel->scratch_bytes = kernel->scratch.get_size();
-    const auto channels_last = [](const memory::desc& desc) {
-      return memory::desc(desc.dims(), desc.data_type(), Format::nhwc);
-    };
-    kernel->plain_source = channels_last(kernel->source);
-    kernel->plain_target = channels_last(kernel->target);
-    kernel->blocked = kernel->source != kernel->plain_source;
-    if (kernel->blocked) {
-      const auto turn = [](const memory::desc& from, const memory::desc& to) {
-        return dnnl::reorder(dnnl::reorder::primitive_desc(cpu(), from, cpu(), to));
-      };
-      kernel->enter = turn(kernel->plain_source, kernel->source);
-      kernel->enter_other = turn(kernel->plain_target, kernel->target);
-      kernel->leave = turn(kernel->target, kernel->plain_target);
+    if (!place) {
+      const Described described = covers_image(spec, size)
+                                      ? described_as(describe_product(spec, rows))
+                                      : described_as(describe(spec, rows, size));
+      place = std::make_unique<const Kernel>(described, pack(described.weights), bias_memory,
+                                             spec.epilogue.add);
     }
-    kernel->weights = pack(described.weights_desc());
-    return kernel;
+    return *place;
   }
 
   memory pack(const memory::desc& layout) const {
     for (const memory& known : packed) {
       if (known.get_desc() == layout) return known;
     }
-    const memory::desc plain(layout.dims(), layout.data_type(),
-                             spec.groups == 1 ? Format::oihw : Format::goihw);
-    memory from(plain, cpu(), spec.weight.data_ptr());
+    // Of a product over whole images: in the order of channels-last values.
+    const bool product = layout.dims().size() == 2;
+    const at::Tensor weight =
+        product ? spec.weight.permute({0, 2, 3, 1}).contiguous() : spec.weight;
+    const Format order = product ? Format::oi : spec.groups == 1 ? Format::oihw : Format::goihw;
+    const memory::desc plain(layout.dims(), layout.data_type(), order);
+    memory from(plain, cpu(), weight.data_ptr());
     memory to(layout, cpu());
     dnnl::reorder(from, to).execute(stream(), from, to);
     stream().wait();
@@ -277,7 +215,7 @@ bool Convolution::supports(const ConvolutionSpec& spec) {
     // Any image that the kernel fits on tells which implementation there is.
     const std::int64_t height = 16 + spec.dilation[0] * spec.weight.size(2);
     const std::int64_t width = 16 + spec.dilation[1] * spec.weight.size(3);
-    const std::string name = describe(spec, 1, height, width).impl_info_str();
+    const std::string name = describe(spec, 1, {height, width}).impl_info_str();
     return name.find("ref") == std::string::npos && name.find("gemm") == std::string::npos;
   } catch (const dnnl::error&) {
     return false;
@@ -300,54 +238,45 @@ at::Tensor Convolution::run(const at::Tensor& x, const at::Tensor& other) const 
   }
   const auto type = spec.weight.scalar_type();
   const at::Tensor input = x.to(type).contiguous(at::MemoryFormat::ChannelsLast);
-  const std::int64_t height = x.size(2), width = x.size(3), rows = x.size(0);
-  const Sizes sizes = output_sizes(spec, height, width);
-  const std::vector<std::int64_t> expected = {rows, spec.weight.size(0), sizes.height, sizes.width};
-  if (sizes.height < 1 || sizes.width < 1 || (spec.epilogue.add && other.sizes() != expected)) {
+  const ImageSize size{x.size(2), x.size(3)}, out = output_size(size);
+  const std::vector<std::int64_t> expected = {x.size(0), spec.weight.size(0), out.height,
+                                              out.width};
+  if (out.height < 1 || out.width < 1 || (spec.epilogue.add && other.sizes() != expected)) {
     return plain(spec, x, other);
   }
-  at::Tensor output = pooled_empty(expected, type);
-  at::Tensor added;
-  if (spec.epilogue.add) {
-    added = other.to(type).contiguous(at::MemoryFormat::ChannelsLast);
-  }
-  const std::size_t item = input.element_size();
-  auto* from = static_cast<char*>(input.data_ptr());
-  auto* to = static_cast<char*>(output.data_ptr());
-  auto* plus = spec.epilogue.add ? static_cast<char*>(added.data_ptr()) : nullptr;
-  const std::size_t in_step = static_cast<std::size_t>(x.size(1) * height * width) * item;
-  const std::size_t out_step =
-      static_cast<std::size_t>(output.size(1) * sizes.height * sizes.width) * item;
+  at::Tensor output = pooled_empty(expected, type), added;
+  if (spec.epilogue.add) added = other.to(type).contiguous(at::MemoryFormat::ChannelsLast);
+  run_on(x.size(0), size, input.data_ptr(), added.defined() ? added.data_ptr() : nullptr,
+         output.data_ptr());
+  return output;
+}
+
+const ConvolutionSpec& Convolution::spec() const {
+  return state_->spec;
+}
+
+ImageSize Convolution::output_size(ImageSize size) const {
+  return output_size_of(state_->spec, size);
+}
+
+void Convolution::run_on(std::int64_t rows, ImageSize size, const void* x, const void* other,
+                         void* y) const {
+  const ConvolutionSpec& spec = state_->spec;
+  const ImageSize out = output_size(size);
+  const auto item = static_cast<std::int64_t>(at::elementSize(spec.weight.scalar_type()));
+  const std::int64_t in_step = spec.weight.size(1) * spec.groups * size.height * size.width * item;
+  const std::int64_t out_step = spec.weight.size(0) * out.height * out.width * item;
+  // oneDNN takes what it only reads as void* too.
+  auto* from = static_cast<char*>(const_cast<void*>(x));
+  auto* plus = static_cast<char*>(const_cast<void*>(other));
+  auto* to = static_cast<char*>(y);
   for (std::int64_t left = rows, piece = 0; left > 0; left -= piece) {
     piece = next_piece(left);
-    const auto kernel = state_->kernel(piece, height, width);
-    const bool blocked = kernel->blocked;
-    Piece source = piece_of(kernel->plain_source, kernel->source, from, blocked);
-    Piece target = piece_of(kernel->plain_target, kernel->target, to, blocked);
-    if (blocked) kernel->enter.execute(stream(), source.plain, source.inside);
-    const memory work(kernel->scratch, cpu(),
-                      kernel->scratch_bytes ? scratch(kernel->scratch_bytes) : nullptr);
-    Piece addend;
-    dnnl_exec_arg_t arguments[6] = {
-        {DNNL_ARG_SRC, source.inside.get()},        {DNNL_ARG_WEIGHTS, kernel->weights.get()},
-        {DNNL_ARG_BIAS, state_->bias_memory.get()}, {DNNL_ARG_DST, target.inside.get()},
-        {DNNL_ARG_SCRATCHPAD, work.get()},          {}};
-    int count = 5;
-    if (plus) {
-      addend = piece_of(kernel->plain_target, kernel->target, plus, blocked);
-      if (blocked) kernel->enter_other.execute(stream(), addend.plain, addend.inside);
-      arguments[count++] = {DNNL_ARG_ATTR_MULTIPLE_POST_OP(0) | DNNL_ARG_SRC_1,
-                            addend.inside.get()};
-    }
-    const dnnl_status_t status =
-        dnnl_primitive_execute(kernel->primitive.get(), stream().get(), count, arguments);
-    TORCH_CHECK(status == dnnl_success, "oneDNN refused a convolution: status ", int(status));
-    if (blocked) kernel->leave.execute(stream(), target.inside, target.plain);
-    from += in_step * static_cast<std::size_t>(piece);
-    to += out_step * static_cast<std::size_t>(piece);
-    if (plus) plus += out_step * static_cast<std::size_t>(piece);
+    state_->kernel(piece, size).execute(from, plus, to);
+    from += in_step * piece;
+    to += out_step * piece;
+    if (plus != nullptr) plus += out_step * piece;
   }
-  return output;
 }
 
 #else  // no oneDNN of our own: LibTorch's convolutions are used throughout
@@ -358,6 +287,15 @@ bool Convolution::supports(const ConvolutionSpec&) {
 }
 Convolution::Convolution(ConvolutionSpec) {}
 at::Tensor Convolution::run(const at::Tensor&, const at::Tensor&) const {
+  TORCH_INTERNAL_ASSERT(false, "supports() was not asked");
+}
+const ConvolutionSpec& Convolution::spec() const {
+  TORCH_INTERNAL_ASSERT(false, "supports() was not asked");
+}
+ImageSize Convolution::output_size(ImageSize) const {
+  TORCH_INTERNAL_ASSERT(false, "supports() was not asked");
+}
+void Convolution::run_on(std::int64_t, ImageSize, const void*, const void*, void*) const {
   TORCH_INTERNAL_ASSERT(false, "supports() was not asked");
 }
 

@@ -24,6 +24,10 @@ struct ConvolutionSpec {
   Epilogue epilogue;
 };
 
+struct ImageSize {
+  std::int64_t height = 0, width = 0;
+};
+
 // A 2-D convolution by oneDNN, on channels-last tensors, with kernels that are made once
 // per image size and piece: a batch runs as pieces of 64, 32, 16 and one smaller, so there are
 // eighteen kernels for all batch sizes. run() may be called from several threads at once.
@@ -39,6 +43,12 @@ class Convolution {
   // x: [N, I, H, W] in any layout; other: as the output, when the epilogue adds.
   // Returns [N, O, H', W'], channels last.
   at::Tensor run(const at::Tensor& x, const at::Tensor& other) const;
+
+  const ConvolutionSpec& spec() const;
+  ImageSize output_size(ImageSize size) const;  // below 1 where the kernel does not fit
+  // As run(), on memory that the caller answers for: `rows` images one after the other, channels
+  // last, of the weights' type. other: nullptr unless the epilogue adds.
+  void run_on(std::int64_t rows, ImageSize size, const void* x, const void* other, void* y) const;
 
  private:
   struct State;

@@ -7,12 +7,14 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 #include <utility>
 
 #include "model/fusion.h"
 #include "model/graph_parts.h"
+#include "model/image_layers.h"
 
 namespace cachectl::model {
 namespace jit = torch::jit;
@@ -20,24 +22,41 @@ namespace {
 
 using Slots = std::vector<c10::IValue>;
 
-// Either a convolution or a stretch of other operations, for LibTorch's interpreter.
+// A convolution between slots.
+struct Fused {
+  std::shared_ptr<const Convolution> convolution;
+  std::vector<std::size_t> inputs;  // x, then what is added
+  std::size_t output = 0;
+
+  void run(Slots& slots) const {
+    const at::Tensor other = inputs.size() > 1 ? slots[inputs[1]].toTensor() : at::Tensor();
+    slots[output] = convolution->run(slots[inputs[0]].toTensor(), other);
+  }
+};
+
+// Either convolutions in a row, or a stretch of other operations, for LibTorch's interpreter.
 struct Step {
-  std::optional<Convolution> convolution;
+  std::vector<Fused> convolutions;
+  std::optional<ImageLayers> layers;  // the same, together
   std::optional<jit::Code> code;
-  std::vector<std::size_t> inputs, outputs;  // slots; of a convolution: x, then what is added
+  std::vector<std::size_t> inputs, outputs;  // slots
   std::vector<std::size_t> last_uses;        // slots that nobody needs behind this step
 
   void run(Slots& slots) const {
-    if (convolution) {
-      const at::Tensor other = inputs.size() > 1 ? slots[inputs[1]].toTensor() : at::Tensor();
-      slots[outputs[0]] = convolution->run(slots[inputs[0]].toTensor(), other);
-    } else {
+    if (code) {
       jit::Stack stack;
       for (const std::size_t slot : inputs) stack.push_back(slots[slot]);
       release(slots);
       jit::InterpreterState(*code).run(stack);
       for (std::size_t i = 0; i < outputs.size(); ++i) slots[outputs[i]] = std::move(stack[i]);
       return;
+    }
+    Tensors given;
+    for (const std::size_t slot : inputs) given.push_back(slots[slot].toTensor());
+    if (auto results = layers->run(given)) {
+      for (std::size_t i = 0; i < outputs.size(); ++i) slots[outputs[i]] = std::move((*results)[i]);
+    } else {
+      for (const Fused& fused : convolutions) fused.run(slots);
     }
     release(slots);
   }
@@ -77,7 +96,15 @@ class Plan {
     split();
     if (!fused_any_) return;
     find_last_positions();
-    for (const Item& item : items_) steps_.push_back(make(item));
+    for (auto item = items_.begin(); item != items_.end();) {
+      if (!item->convolution) {
+        steps_.push_back(make(*item++));
+        continue;
+      }
+      const auto first = item;
+      while (item != items_.end() && item->convolution) ++item;
+      steps_.push_back(make(first, item));
+    }
     result_ = slot_of(graph->outputs().at(0));
     mark_last_uses();
   }
@@ -146,14 +173,54 @@ class Plan {
     last_use_[graph_->outputs().at(0)] = items_.size();
   }
 
+  // Convolutions in a row.
+  Step make(std::vector<Item>::const_iterator first, std::vector<Item>::const_iterator end) {
+    Step step;
+    std::vector<const jit::Value*> made;
+    for (auto item = first; item != end; ++item) {
+      Fused fused{std::make_shared<const Convolution>(item->convolution->spec), {}, 0};
+      for (const jit::Value* value : needs(*item)) {
+        fused.inputs.push_back(slot_of(value));
+        const bool inside = std::find(made.begin(), made.end(), value) != made.end();
+        if (!inside && std::find(step.inputs.begin(), step.inputs.end(), fused.inputs.back()) ==
+                           step.inputs.end()) {
+          step.inputs.push_back(fused.inputs.back());
+        }
+      }
+      made.push_back(item->convolution->output);
+      fused.output = slot_of(made.back());
+      step.convolutions.push_back(std::move(fused));
+    }
+    const auto behind = static_cast<std::size_t>(end - items_.cbegin());
+    for (const jit::Value* value : made) {
+      const auto last = last_use_.find(value);
+      if (last != last_use_.end() && last->second >= behind) step.outputs.push_back(slot_of(value));
+    }
+    step.layers.emplace(layers_of(step));
+    return step;
+  }
+
+  // The step's convolutions, their slots numbered anew.
+  static ImageLayers layers_of(const Step& step) {
+    std::map<std::size_t, std::size_t> numbers;
+    for (const std::size_t slot : step.inputs) numbers.emplace(slot, numbers.size());
+    std::vector<ImageLayer> layers;
+    for (const Fused& fused : step.convolutions) {
+      ImageLayer layer;
+      layer.convolution = fused.convolution;
+      layer.input = numbers.at(fused.inputs[0]);
+      if (fused.inputs.size() > 1) layer.other = numbers.at(fused.inputs[1]);
+      layer.output = numbers.emplace(fused.output, numbers.size()).first->second;
+      layers.push_back(std::move(layer));
+    }
+    std::vector<std::size_t> outputs;
+    for (const std::size_t slot : step.outputs) outputs.push_back(numbers.at(slot));
+    return ImageLayers(std::move(layers), step.inputs.size(), std::move(outputs));
+  }
+
   Step make(const Item& item) {
     Step step;
     for (const jit::Value* value : needs(item)) step.inputs.push_back(slot_of(value));
-    if (item.convolution) {
-      step.convolution.emplace(item.convolution->spec);
-      step.outputs = {slot_of(item.convolution->output)};
-      return step;
-    }
     const std::size_t place = static_cast<std::size_t>(&item - items_.data());
     std::vector<jit::Value*> outputs;
     for (jit::Node* node : item.nodes) {

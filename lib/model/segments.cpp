@@ -2,21 +2,38 @@
 
 #include <ATen/ATen.h>
 
+#include <cstring>
 #include <utility>
 
 #include "base/error.h"
 #include "base/text.h"
+#include "model/buffers.h"
 #include "model/chain_state.h"
 
 namespace cachectl::model {
 
 at::Tensor select_rows(const at::Tensor& tensor, const at::Tensor& index) {
   const at::Tensor rows = index.to(tensor.device());
-  if (tensor.dim() == 4 && !tensor.is_contiguous() &&
-      tensor.is_contiguous(at::MemoryFormat::ChannelsLast)) {
+  if (tensor.dim() != 4 || tensor.is_contiguous() ||
+      !tensor.is_contiguous(at::MemoryFormat::ChannelsLast)) {
+    return tensor.index_select(0, rows);
+  }
+  if (!tensor.device().is_cpu() || tensor.size(0) == 0) {
     return tensor.permute({0, 2, 3, 1}).index_select(0, rows).permute({0, 3, 1, 2});
   }
-  return tensor.index_select(0, rows);
+  std::vector<std::int64_t> sizes = tensor.sizes().vec();
+  sizes[0] = rows.numel();
+  at::Tensor selected = pooled_empty(sizes, tensor.scalar_type());
+  const std::size_t bytes = tensor.nbytes() / static_cast<std::size_t>(tensor.size(0));
+  const auto* const from = static_cast<const char*>(tensor.data_ptr());
+  auto* to = static_cast<char*>(selected.data_ptr());
+  const at::Tensor order = rows.contiguous();
+  for (std::int64_t i = 0; i < rows.numel(); ++i, to += bytes) {
+    const std::int64_t row = order.data_ptr<std::int64_t>()[i];
+    TORCH_CHECK_INDEX(row >= 0 && row < tensor.size(0), "row ", row, " of ", tensor.size(0));
+    std::memcpy(to, from + static_cast<std::size_t>(row) * bytes, bytes);
+  }
+  return selected;
 }
 
 Tensors ChainInputs::prepare(const Tensors& inputs) const {

@@ -3,7 +3,11 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <thread>
+
 #include "model/buffers.h"
+#include "model/image_layers.h"
 
 namespace cachectl::model {
 namespace {
@@ -117,6 +121,107 @@ TEST_F(Convolutions, OfNarrowImagesEqualLibTorchs) {
     EXPECT_TRUE(at::allclose(got, at::relu(plain + other), 1e-4, 1e-5));
     EXPECT_TRUE(got.is_contiguous(at::MemoryFormat::ChannelsLast));
   }
+}
+
+TEST_F(Convolutions, WithAKernelAsLargeAsTheImageEqualLibTorchs) {
+  for (const std::int64_t side : {1, 3, 4}) {
+    ConvolutionSpec spec = spec_of(24, 17, side, 1, 0, 1, 1);
+    for (const std::int64_t rows : {1, 2, 37}) {
+      const at::Tensor x = at::randn({rows, 24, side, side});
+      const at::Tensor got = Convolution(spec).run(x, {});
+      EXPECT_TRUE(at::allclose(got, by_libtorch(spec, x), 1e-4, 1e-5)) << side << " " << rows;
+    }
+  }
+}
+
+TEST_F(Convolutions, PoolsEqualLibTorchs) {
+  if (!Pooling::supported()) GTEST_SKIP() << "no pools of our own on this build";
+  for (const std::int64_t window : {1, 2, 3, 5}) {
+    for (const std::int64_t channels : {5, 16, 56}) {
+      const at::Tensor x =
+          at::randn({19, channels, 11, 8}).contiguous(at::MemoryFormat::ChannelsLast);
+      const auto pooled = [&](Pooling::Kind kind) {
+        const Pooling pool(kind, window);
+        const ImageSize out = pool.output_size({11, 8});
+        const at::Tensor y =
+            at::empty({19, channels, out.height, out.width}, at::TensorOptions(at::kFloat),
+                      at::MemoryFormat::ChannelsLast);
+        pool.run_on(19, channels, {11, 8}, x.data_ptr<float>(), y.data_ptr<float>());
+        return y;
+      };
+      const std::vector<std::int64_t> windows = {window, window};
+      EXPECT_TRUE(
+          at::allclose(pooled(Pooling::Kind::kAverage), at::avg_pool2d(x, windows), 1e-5, 1e-6));
+      EXPECT_TRUE(at::equal(pooled(Pooling::Kind::kMaximum), at::max_pool2d(x, windows)));
+    }
+  }
+}
+
+// A residual block with a pool in front and a branch that leaves: value 0 is the input.
+class LayersTogether : public Convolutions {
+ protected:
+  void SetUp() override {
+    Convolutions::SetUp();
+    if (IsSkipped() || !Pooling::supported()) GTEST_SKIP() << "no layers of our own here";
+    first_ = spec_of(6, 16, 3, 1, 1, 1, 1);
+    second_ = spec_of(16, 16, 3, 1, 1, 1, 1);
+    second_.epilogue.add = true;
+    second_.epilogue.kind = Epilogue::Kind::kLeaky;
+    branch_ = spec_of(16, 8, 1, 2, 0, 1, 1);
+  }
+  ImageLayers layers() const {
+    std::vector<ImageLayer> layers(4);
+    layers[0].pool = std::make_shared<const Pooling>(Pooling::Kind::kAverage, 2);
+    layers[1].convolution = std::make_shared<const Convolution>(first_);
+    layers[2].convolution = std::make_shared<const Convolution>(second_);
+    layers[3].convolution = std::make_shared<const Convolution>(branch_);
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+      layers[i].input = i;
+      layers[i].output = i + 1;
+    }
+    layers[2].other = 2;
+    return ImageLayers(std::move(layers), 1, {4, 2});
+  }
+  ConvolutionSpec first_, second_, branch_;
+};
+
+TEST_F(LayersTogether, EqualOneAfterTheOtherAtAnyBatchSize) {
+  const ImageLayers together = layers();
+  for (const std::int64_t rows : {3, 1, 16, 17, 70, 0}) {
+    const at::Tensor x = at::randn({rows, 6, 14, 10});
+    const auto got = together.run({x});
+    ASSERT_TRUE(got.has_value());
+    const at::Tensor a = by_libtorch(first_, at::avg_pool2d(x, {2, 2}));
+    const at::Tensor b = by_libtorch(branch_, at::relu(by_libtorch(second_, a) + a));
+    EXPECT_TRUE(at::allclose((*got)[0], b, 1e-4, 1e-5)) << rows;
+    EXPECT_TRUE(at::allclose((*got)[1], a, 1e-4, 1e-5)) << rows;
+  }
+}
+
+TEST_F(LayersTogether, AnswerManyThreadsAtOnce) {
+  const ImageLayers together = layers();
+  const at::Tensor x = at::randn({9, 6, 14, 10});
+  const at::Tensor expected = (*together.run({x}))[0].clone();
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&, t] {
+      for (int i = 0; i < 20; ++i) {
+        const at::Tensor rows = x.slice(0, 0, 1 + (t + i) % 9);
+        const at::Tensor got = (*together.run({rows}))[0];
+        wrong += !at::allclose(got, expected.slice(0, 0, rows.size(0)), 1e-4, 1e-5);
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+TEST_F(LayersTogether, LeaveInputsThatDoNotFitToOthers) {
+  const ImageLayers together = layers();
+  EXPECT_FALSE(together.run({at::randn({2, 5, 14, 10})}).has_value());
+  EXPECT_FALSE(together.run({at::randn({2, 6, 14})}).has_value());
+  EXPECT_FALSE(together.run({at::randn({2, 6, 1, 1})}).has_value());
 }
 
 TEST_F(Convolutions, BroadcastWhatIsAdded) {
