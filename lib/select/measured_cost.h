@@ -11,6 +11,9 @@
 // Costs of plans from a profile and trained cache models.
 namespace cachectl::select {
 
+// Throws Error(kCorrupt) for cache models that do not stand in the order of the layers they read.
+void require_order(const artifact::Profile& profile, const artifact::Caches& caches);
+
 // FLOPs per sample of segments (profile) and cache models (their own).
 decision::CostModel flops_model(const artifact::Profile& profile, const artifact::Caches& caches,
                                 std::size_t samples);

@@ -1,12 +1,17 @@
 #include "select/problem.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
 #include <set>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "data/dataset.h"
+#include "data/transform.h"
 #include "select/measured_cost.h"
+#include "select/stage_times.h"
 
 namespace cachectl::select {
 namespace {
@@ -107,6 +112,32 @@ decision::Records records_of(const artifact::Caches& caches) {
   return records;
 }
 
+// One input: of the data set, or where there is none, of noise.
+at::Tensor sample_input(const Options& options, const Problem& problem) {
+  try {
+    const auto dataset = data::open_dataset(options.data, options.common);
+    return data::Transform(options.data)(dataset->read(0)).unsqueeze(0);
+  } catch (const Error& error) {
+    log::warning("cache models are timed on noise: {}", error.what());
+  }
+  std::vector<std::int64_t> shape = problem.profile.input_shape;
+  shape.insert(shape.begin(), 1);
+  return at::rand(shape);
+}
+
+StageTimes times_of_stages(const Options& options, const Problem& problem, std::int64_t largest) {
+  model::BackboneOptions loading = options.backbone;
+  loading.device = options.common.device;
+  loading.path = options.common.resolve(loading.path);
+  const at::Tensor sample = sample_input(options, problem);
+  const auto backbone = model::Backbone::load(loading, {sample});
+  if (backbone->hash() != problem.profile.backbone_hash) {
+    fail(ExitCode::kIncompatible, "{} is not the backbone that {} was made of", loading.path,
+         options.profile);
+  }
+  return time_stages(*backbone, problem.caches, sample, largest);
+}
+
 void add_costs(const Options& options, Problem& problem) {
   const std::size_t samples = problem.validation.samples();
   if (options.cost == "flops") {
@@ -116,13 +147,25 @@ void add_costs(const Options& options, Problem& problem) {
   }
   const std::set<std::int64_t> sizes(options.batch.begin(), options.batch.end());
   if (sizes.empty()) fail(ExitCode::kUsage, "--batch: --cost latency needs a batch size");
+  for (const auto size : sizes) problem.batches.push_back(size);
+  if (!options.backbone.path.empty()) {
+    require_order(problem.profile, problem.caches);
+    const StageTimes times = times_of_stages(options, problem, *sizes.rbegin());
+    for (const auto size : sizes) {
+      problem.costs.push_back(
+          decision::latency_cost(samples, size, times.segments, times.look_ups));
+    }
+    return;
+  }
+  log::warning(
+      "without --backbone the cache models are timed apart from it: expect the saving to be less "
+      "than predicted, most in small batches");
   if (problem.profile.device != options.common.device) {
     log::warning("the profile was measured on {}, cache models are timed on {}",
                  problem.profile.device, options.common.device);
   }
   const auto look_ups = time_look_ups(problem.caches, *sizes.rbegin(), options.common.device);
   for (const auto size : sizes) {
-    problem.batches.push_back(size);
     problem.costs.push_back(
         latency_model(problem.profile, problem.caches, look_ups, samples, size));
   }

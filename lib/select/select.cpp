@@ -106,6 +106,12 @@ void describe(OptionTable& table, Options& options) {
   table.value("self_test", &options.self_test, "samples kept in the plan, replayed at load")
       .range(0, 4096);
   data::describe(table, options.data);
+  // For --cost latency only.
+  const std::size_t before = table.options().size();
+  model::describe(table, options.backbone);
+  for (std::size_t i = before; i < table.options().size(); ++i) {
+    table.options()[i].is_required = false;
+  }
 }
 
 void run(Options& options) {

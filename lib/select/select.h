@@ -6,6 +6,7 @@
 
 #include "base/options.h"
 #include "data/options.h"
+#include "model/backbone.h"
 
 namespace cachectl::select {
 
@@ -31,6 +32,8 @@ struct Options {
   std::int64_t self_test = 8;  // samples kept in the plan, replayed at load
   std::string part = "all";    // with verify: all, or one part of the medial file
   data::Options data;          // where the self-test samples come from
+  // With latency: stages and cache models are timed together. Without its path, apart.
+  model::BackboneOptions backbone;
 };
 void describe(OptionTable& table, Options& options);
 

@@ -53,10 +53,21 @@ run 0 "$bin/cachectl-select" $common $files --caches cal.h5 --out none.h5 --epsi
   --forbid layer1,layer2
 says out "caching does not pay here"
 
-# A plan for each batch under latency.
+# A plan for each batch under latency, timed with the backbone or apart from it.
 run 0 "$bin/cachectl-select" $common $files --caches cal.h5 --out latency.h5 --cost latency \
   --batch 1,8
 says out "batch 8:"
+says err "timing 30/30 rounds"
+sed 's/^backbone:.*//' c.yaml >apart.yaml
+run 0 "$bin/cachectl-select" --config apart.yaml --threads 1 $files --caches cal.h5 \
+  --out apart.h5 --cost latency --batch 1,8
+says out "batch 8:"
+says err "without --backbone"
+run 0 "$bin/cachectl-backbone" train --arch resnet8 --data-samples 100 --data-image-size 16 \
+  --epochs 1 --threads 1 --precision float32 --out other.pt
+run 5 "$bin/cachectl-select" $common $files --caches cal.h5 --out x.h5 --cost latency --batch 1 \
+  --backbone other.pt
+says err "is not the backbone that profile.h5 was made of"
 
 run 2 "$bin/cachectl-select" $common $files --caches cal.h5 --out x.h5 --budget thirds
 run 2 "$bin/cachectl-select" $common $files --caches cal.h5 --out x.h5 --require laier1
