@@ -6,7 +6,7 @@
 # BUILD: build folder (with -DCACHECTL_BENCHMARKS=ON); THREADS (2), ROUNDS (5), BATCHES
 # (1,8,32,128), SECONDS_PER_SIZE (3); ONNXRUNTIME_NODE: a folder where npm has installed
 # onnxruntime-node (npm install --ignore-scripts onnxruntime-node). Rounds of both sides take
-# turns; the ratio is the median over the rounds. Run it on an idle machine.
+# turns; the ratio is the median over the rounds, of ours by itself over theirs. Run it on an idle machine.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 model=$1 shape=$2 onnx=${3:-}
@@ -36,12 +36,13 @@ spread = lambda v: {"median": round(statistics.median(v), 4), "min": round(min(v
 result = {"model": model, "threads": int(threads), "rounds": int(rounds), "commit": commit, "batches": []}
 for batch, entries in ours.items():
     plain = [e["plain_ms"]["median"] for e in entries]
-    row = {"batch": batch, "plain_ms": spread(plain)}
+    alone = [e["plain_alone_ms"]["median"] for e in entries]
+    row = {"batch": batch, "plain_ms": spread(plain), "plain_alone_ms": spread(alone)}
     for side in ("chain", "frozen", "optimize_for_inference"):
         row[side + "_over_plain"] = spread([e[side + "_over_plain"]["median"] for e in entries])
     if batch in theirs:
         row["onnxruntime_ms"] = spread(theirs[batch])
-        row["plain_over_onnxruntime"] = spread([a / b for a, b in zip(plain, theirs[batch])])
+        row["plain_over_onnxruntime"] = spread([a / b for a, b in zip(alone, theirs[batch])])
     result["batches"].append(row)
 print(json.dumps(result, indent=2))
 PYTHON
