@@ -5,6 +5,7 @@
 //   bench-backbones FILE SHAPE [BATCH,...] [SECONDS_PER_SIZE]
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/serialization/import.h>
 
@@ -101,7 +102,7 @@ void bench(int argc, char** argv) {
   std::vector<std::string> names;
   for (const auto& candidate : backbone->candidates()) names.push_back(candidate.name);
   const model::SegmentChain chain = backbone->cut(names);
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   jit::Module loaded = jit::load(path);
   loaded.eval();
   jit::Module frozen = jit::freeze(loaded);

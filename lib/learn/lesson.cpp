@@ -1,6 +1,7 @@
 #include "learn/lesson.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <cassert>
@@ -113,7 +114,7 @@ std::vector<Answers> examine(Source& source, const std::vector<Student>& student
     }
     in_turn(students, order, workers,
             [&](std::size_t i, const at::Tensor& prior, const Student::PassOn& pass_on) {
-              const at::NoGradGuard no_grad;
+              const c10::NoGradGuard no_grad;
               const Student& student = students[i];
               const at::Tensor logits =
                   student.model().forward(activations[use.place[student.layer()]], prior, false);

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <cassert>
@@ -28,7 +29,7 @@ void prefetch(std::int64_t count, std::size_t ahead, const std::function<Batch(s
   std::thread producer([&] {
     try {
       at::set_num_threads(1);
-      const at::NoGradGuard no_grad;
+      const c10::NoGradGuard no_grad;
       for (std::int64_t i = 0; i < count; ++i) {
         if (!queue.push(make(i))) break;
       }

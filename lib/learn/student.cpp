@@ -1,6 +1,7 @@
 #include "learn/student.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <cmath>
 #include <utility>
@@ -70,7 +71,7 @@ double Student::step(const at::Tensor& activations, const at::Tensor& pd, const 
     loss.backward();
     value = loss.item<double>();
   }
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   if (!std::isfinite(value) || !std::isfinite(gradients.sum().item<double>())) {
     failed_ = true;
     return value;

@@ -1,6 +1,7 @@
 #include "model/backbone.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <limits>
@@ -177,7 +178,7 @@ at::Tensor Backbone::run(const Tensors& inputs) const {
 }
 
 at::Tensor Backbone::log_probabilities(const at::Tensor& raw) const {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   const at::Tensor values = raw.to(at::kFloat);
   if (state_->output_kind == OutputKind::kLogits) return at::log_softmax(values, 1);
   // Probabilities that were rounded to zero stay finite.
@@ -185,7 +186,7 @@ at::Tensor Backbone::log_probabilities(const at::Tensor& raw) const {
 }
 
 at::Tensor Backbone::probabilities(const at::Tensor& raw) const {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   const at::Tensor values = raw.to(at::kFloat);
   return state_->output_kind == OutputKind::kLogits ? at::softmax(values, 1) : values;
 }

@@ -1,6 +1,7 @@
 #include "model/cache_model.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <cassert>
 #include <cmath>
@@ -128,7 +129,7 @@ CacheModel CacheModel::from_state(Architecture architecture, Sizes input_shape,
                                   const std::string& where, bool takes_prior) {
   CacheModel model(std::move(architecture), std::move(input_shape), classes, 1, takes_prior);
   State expected = model.state();
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   for (const auto& [tensor, value] : state) {
     const auto known = expected.find(tensor);
     if (known == expected.end()) {
@@ -217,7 +218,7 @@ CacheModel::State CacheModel::gradients() const {
 
 std::shared_ptr<const Predictor> CacheModel::freeze(const std::string& precision,
                                                     const std::string& device) const {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   const bool half = precision == "bfloat16";
   if (!half && precision != "float32") {
     fail(ExitCode::kUsage, "a cache model runs in float32 or bfloat16, not '{}'", precision);

@@ -1,6 +1,7 @@
 #include "model/frozen_cache_model.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <cassert>
 #include <iterator>
@@ -110,7 +111,7 @@ class Frozen : public Predictor {
 
   using Predictor::logits;
   at::Tensor logits(const at::Tensor& activations, const at::Tensor& prior) const override {
-    const at::NoGradGuard no_grad;
+    const c10::NoGradGuard no_grad;
     assert(activations.sizes().slice(1) == at::IntArrayRef(input_shape_));
     assert(prior.defined() == takes_prior_);
     if (activations.size(0) == 0) return at::empty({0, classes()}, at::kFloat);

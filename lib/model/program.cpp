@@ -1,6 +1,7 @@
 #include "model/program.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/jit/ir/alias_analysis.h>
 #include <torch/csrc/jit/runtime/interpreter.h>
 
@@ -280,7 +281,7 @@ Program::Program(Program&&) noexcept = default;
 Program& Program::operator=(Program&&) noexcept = default;
 
 std::vector<c10::IValue> Program::run_values(std::vector<c10::IValue> inputs) const {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   const at::AutoDispatchBelowADInplaceOrView below;
   TORCH_CHECK(inputs.size() == state_->written.size(), "expected ", state_->written.size(),
               " inputs, not ", inputs.size());

@@ -1,6 +1,7 @@
 #include "runtime/stage.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <utility>
@@ -147,7 +148,7 @@ PreparedPlan prepare(const model::Backbone& backbone, EnginePlan plan) {
 StageStats run_stage(const model::Backbone& backbone, const PreparedPlan& prepared,
                      std::size_t stage, Rows& rows, const StageMode& mode,
                      const OnAnswer& on_answer, Clock::time_point start) {
-  const at::NoGradGuard no_gradients;
+  const c10::NoGradGuard no_gradients;
   const at::AutoDispatchBelowADInplaceOrView below_autograd;
   const Clock::time_point begun = Clock::now();
 

@@ -1,6 +1,7 @@
 #include "select/stage_times.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 
 #include <algorithm>
 #include <chrono>
@@ -119,7 +120,7 @@ void repeat(const model::Backbone& backbone, const model::SegmentChain& chain,
 
 StageTimes time_stages(const model::Backbone& backbone, const artifact::Caches& caches,
                        const at::Tensor& sample, std::int64_t largest) {
-  const at::NoGradGuard no_gradients;
+  const c10::NoGradGuard no_gradients;
   const at::AutoDispatchBelowADInplaceOrView below_autograd;
   Predictors predictors;
   std::vector<std::string> layers;

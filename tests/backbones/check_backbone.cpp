@@ -6,6 +6,7 @@
 // INPUT: 3x224x224, or 64:int64:1000 for tokens below 1000. MACS: published, per sample; must be
 // met within 1 %. Prints one line; exits 1 when something does not hold.
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <fmt/core.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/serialization/import.h>
@@ -31,7 +32,7 @@ at::Tensor made_up(const std::string& text, std::int64_t rows) {
 }
 
 at::Tensor by_libtorch(const std::string& path, const model::Tensors& inputs) {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   torch::jit::Module module = torch::jit::load(path);
   module.eval();
   const c10::IValue result = module.forward({inputs.begin(), inputs.end()});

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <c10/core/GradMode.h>
 
 #include <nlohmann/json.hpp>
 
@@ -37,7 +38,7 @@ void write_checkpoint(const Checkpoint& checkpoint, const std::filesystem::path&
 }
 
 void read_checkpoint(Checkpoint& checkpoint, const std::filesystem::path& path) {
-  const at::NoGradGuard no_gradients;
+  const c10::NoGradGuard no_gradients;
   std::map<std::string, std::string> metadata;
   const StateDict stored = read_safetensors(path, &metadata);
   if (metadata["fingerprint"] != checkpoint.fingerprint) {

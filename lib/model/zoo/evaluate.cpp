@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <c10/core/GradMode.h>
 #include <torch/csrc/jit/api/module.h>
 
 #include <optional>
@@ -40,7 +41,7 @@ Accuracy measure_accuracy(torch::jit::Module& module, const LabelledData& data,
                           const std::vector<std::int64_t>& indices, const at::Device& device,
                           std::int64_t batch_size, const CommonOptions& common,
                           const std::string& label) {
-  const at::NoGradGuard no_gradients;
+  const c10::NoGradGuard no_gradients;
   const bool was_training = module.is_training();
   module.eval();
   data::LoaderOptions loading;

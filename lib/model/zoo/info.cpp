@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <c10/core/GradMode.h>
 #include <fmt/format.h>
 #include <torch/csrc/jit/api/module.h>
 
@@ -44,7 +45,7 @@ void collect_modules(const torch::jit::Module& module, const std::string& prefix
 // Of one sample: the output's shape, or nothing where forward refuses the input.
 std::vector<std::int64_t> try_forward(torch::jit::Module& module,
                                       const std::vector<std::int64_t>& input) {
-  const at::NoGradGuard no_gradients;
+  const c10::NoGradGuard no_gradients;
   std::vector<std::int64_t> batch = {1};
   batch.insert(batch.end(), input.begin(), input.end());
   try {

@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <c10/core/GradMode.h>
 
 #include <cassert>
 #include <cmath>
@@ -35,7 +36,7 @@ Sgd::Sgd(std::vector<std::pair<std::string, at::Tensor>> parameters, const Optio
 }
 
 void Sgd::step(double rate) {
-  const at::NoGradGuard no_gradients;
+  const c10::NoGradGuard no_gradients;
   for (auto& [name, parameter] : parameters_) {
     at::Tensor& gradient = parameter.mutable_grad();
     if (!gradient.defined()) continue;  // a layer that this input size does not reach

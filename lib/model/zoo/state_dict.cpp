@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 #include <ATen/core/grad_mode.h>
+#include <c10/core/GradMode.h>
 #include <fmt/format.h>
 #include <torch/csrc/jit/api/module.h>
 
@@ -96,7 +97,7 @@ Spec guess_from_weights(const Spec& open, const StateDict& raw, const std::strin
 }
 
 void fill(torch::jit::Module& module, const StateDict& raw, const std::string& where) {
-  const at::NoGradGuard no_gradients;
+  const c10::NoGradGuard no_gradients;
   const StateDict tensors = without_wrapper_prefix(raw);
   const StateDict state = state_of(module);
   std::vector<std::string> missing, extra, misshaped, infinite;

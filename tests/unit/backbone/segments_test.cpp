@@ -1,4 +1,5 @@
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <gmock/gmock.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/serialization/import.h>
@@ -23,7 +24,7 @@ std::vector<std::string> names_of(const Backbone& backbone) {
 }
 
 at::Tensor by_libtorch(const fixtures::ScriptFile& file, const at::Tensor& x) {
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   return torch::jit::load(file.path()).forward({x}).toTensor();
 }
 

@@ -1,6 +1,7 @@
 #include "collect/collect.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <torch/csrc/jit/serialization/import.h>
@@ -245,7 +246,7 @@ TEST(Collect, SaysWhenHalfPrecisionIsTooSmallForAnActivation) {
   SmallCollection small;
   {
     auto module = torch::jit::load(small.options.backbone.path);
-    const at::NoGradGuard no_grad;
+    const c10::NoGradGuard no_grad;
     for (auto parameter : module.named_parameters()) {
       if (parameter.value.dim() == 1) parameter.value.mul_(1e4);
     }

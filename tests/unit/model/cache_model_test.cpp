@@ -1,6 +1,7 @@
 #include "model/cache_model.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -50,7 +51,7 @@ CacheModel model_of(const Case& entry, std::uint64_t seed = 1) {
 CacheModel seasoned(const Case& entry) {
   CacheModel model = model_of(entry, 7);
   model.flat_parameters().add_(at::randn_like(model.flat_parameters()), 0.05);
-  const at::NoGradGuard no_grad;
+  const c10::NoGradGuard no_grad;
   for (int i = 0; i < 5; ++i) {
     model.forward(draw(entry.shape, 64, 20 + i) * 2 + 0.5, prior_of(entry, 64, 30 + i), true);
   }

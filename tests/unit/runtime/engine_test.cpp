@@ -1,6 +1,7 @@
 #include "runtime/engine.h"
 
 #include <ATen/ATen.h>
+#include <c10/core/GradMode.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -74,7 +75,7 @@ std::vector<Expected> reference(const artifact::PlanFile& file, const at::Tensor
       const model::CacheModel module = model::CacheModel::from_state(
           model::Architecture::parse(cache.architecture), cache.input_shape, file.classes,
           cache.weights, "reference", !cache.prior.empty());
-      const at::NoGradGuard no_gradients;
+      const c10::NoGradGuard no_gradients;
       logits =
           module.forward(live[0].contiguous(), cache.prior.empty() ? at::Tensor{} : logits, false);
       const at::Tensor probabilities = at::softmax(logits / cache.calibration.temperature, 1);
