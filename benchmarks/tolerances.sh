@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # tolerances.sh CONFIG RUN [FLAGS...]: plans of one run's cache models at several tolerances and
-# certified ones at several epsilons, each measured on the test part into RUN/report-*.h5, which
-# scripts/results.py puts side by side. FLAGS go to both tools: --data-root DIR, --seed N.
+# certified ones at several epsilons, and those chosen by latency under the configuration's own, each
+# measured on the test part into RUN/report-*.h5, which scripts/results.py puts side by side. FLAGS
+# go to both tools: --data-root DIR, --seed N. Latencies are worth keeping from an idle machine only.
 #
-# BUILD: build folder; TOLERANCES (0.005 0.01 0.015 0.02 0.03); EPSILONS (0.01 0.02 0.03); DELTA (0.05)
+# BUILD: build folder; TOLERANCES (0.005 0.01 0.015 0.02 0.03); EPSILONS (0.01 0.02 0.03); DELTA (0.05);
+# BATCHES (1,8,32,128) and REPEATS (300) of the latency, REPEATS=0 to leave it out
 set -euo pipefail
-[ $# -ge 2 ] || { sed -n 2,6p "$0" >&2; exit 2; }
+[ $# -ge 2 ] || { sed -n 2,8p "$0" >&2; exit 2; }
 root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 bin=${BUILD:-$root/build}/bin
 config=$1 run=$2
@@ -13,18 +15,24 @@ shift 2
 backbone=()
 if [ -f "$run/backbone.pt" ]; then backbone=(--backbone "$run/backbone.pt"); fi
 
+timing=(--batches 1 --repeats 2)
 measure() {  # NAME SELECT-FLAGS...
   local name=$1
   shift
   "$bin/cachectl-select" --config "$config" "${flags[@]}" --medial "$run/medial.h5" \
     --caches "$run/calibrated.h5" --profile "$run/profile.h5" --out "$run/plan-$name.h5" "$@" >/dev/null
-  "$bin/cachectl-eval" --config "$config" "${flags[@]}" "${backbone[@]}" --plan "$run/plan-$name.h5" \
-    --batches 1 --repeats 2 --curve-repeats 0 --out "$run/report-$name.h5" >/dev/null
+  "$bin/cachectl-eval" --config "$config" "${flags[@]}" --plan "$run/plan-$name.h5" "${timing[@]}" \
+    --curve-repeats 0 --out "$run/report-$name.h5" >/dev/null
 }
-flags=("$@" --force --log-level warning)
+flags=("$@" "${backbone[@]}" --force --log-level warning)
 for tolerance in ${TOLERANCES:-0.005 0.01 0.015 0.02 0.03}; do
   measure "tolerance-$(awk "BEGIN { print 100 * $tolerance }")" --tolerance "$tolerance" --epsilon 0
 done
 for epsilon in ${EPSILONS:-0.01 0.02 0.03}; do
   measure "certified-$(awk "BEGIN { print 100 * $epsilon }")" --epsilon "$epsilon" --delta "${DELTA:-0.05}"
 done
+if [ "${REPEATS:-300}" -gt 0 ]; then
+  batches=${BATCHES:-1,8,32,128}
+  timing=(--batches "$batches" --repeats "${REPEATS:-300}")
+  measure latency --cost latency --batch "$batches"
+fi

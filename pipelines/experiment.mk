@@ -45,7 +45,7 @@ $(OUT)/calibrated.h5: $(OUT)/caches.h5 $(OUT)/medial.h5
 	$(call step,calibrate,--medial $(OUT)/medial.h5 --caches $(OUT)/caches.h5 --out $@)
 
 $(OUT)/plan.h5: $(OUT)/calibrated.h5 $(OUT)/medial.h5 $(OUT)/profile.h5
-	$(call step,select,--medial $(OUT)/medial.h5 --caches $(OUT)/calibrated.h5 --profile $(OUT)/profile.h5 --out $@)
+	$(call step,select,$(backbone) --medial $(OUT)/medial.h5 --caches $(OUT)/calibrated.h5 --profile $(OUT)/profile.h5 --out $@)
 
 # The report is made twice from one run: figures for programs, a page for people.
 $(OUT)/report.h5: $(OUT)/plan.h5

@@ -62,6 +62,12 @@ class Plan:
                                 given["risk"][0])
 
 
+def latencies(file):
+    """By batch size."""
+    return {int(group.attrs["batch"]): {key: group.attrs[key] for key in ("plain", "cached", "saved", "flops_saved")}
+            for group in groups(file, "latency")}
+
+
 class Run:
     def __init__(self, folder):
         self.folder = folder
@@ -71,18 +77,22 @@ class Run:
             self.where = (f"{text(file.attrs['processor'])}, {int(file.attrs['threads'])} threads, "
                           f"{text(file.attrs['library'])}")
             self.plans = [Plan(file, group) for group in groups(file, "plans")]
-            self.latency = {int(group.attrs["batch"]): group.attrs for group in groups(file, "latency")}
-            self.latency = {batch: {key: attributes[key] for key in ("plain", "cached", "saved", "flops_saved")}
-                            for batch, attributes in self.latency.items()}
+            self.latency = latencies(file)
             memory = file["memory"]
             self.memory = dict(zip(memory["batch"][:].tolist(),
                                    zip(memory["plain_bytes"][:].tolist(),
                                        memory["cached_bytes"][:].tolist())))
         self.swept = {}
+        self.by_latency, self.by_latency_plans = {}, {}
         for path in sorted(glob.glob(os.path.join(folder, "report-*.h5"))):
             with h5py.File(path) as file:
                 name = os.path.basename(path)[len("report-"):-len(".h5")]
-                self.swept[name] = Plan(file, groups(file, "plans")[0])
+                plans = [Plan(file, group) for group in groups(file, "plans")]
+                if name == "latency":
+                    self.by_latency = latencies(file)
+                    self.by_latency_plans = {plan.batch: plan for plan in plans}
+                else:
+                    self.swept[name] = plans[0]
         self.steps = {}
         for path in glob.glob(os.path.join(folder, "steps", "*.json")):
             with open(path, encoding="utf-8") as file:
@@ -123,6 +133,23 @@ def main():
                 spread([run.latency[batch]["saved"][0] / run.latency[batch]["flops_saved"]
                         for run in runs if run.latency[batch]["flops_saved"] > 0] or [0], 2, "", 1)]
                for batch in sorted(first.latency)])
+
+    if first.by_latency:
+        with_it = [run for run in runs if run.by_latency]
+        rows = []
+        for batch in sorted(first.by_latency):
+            timed = [run.by_latency[batch] for run in with_it]
+            plans = [run.by_latency_plans[batch] for run in with_it]
+            rows.append([str(batch), spread([one["plain"][0] for one in timed], 2, "", 1),
+                         spread([one["saved"][0] for one in timed]),
+                         ", ".join(f"[{100 * one['saved'][1]:.1f}, {100 * one['saved'][2]:.1f}]" for one in timed),
+                         spread([plan.predicted for plan in plans]),
+                         spread([one["flops_saved"] for one in timed]),
+                         spread([one["saved"][0] / one["flops_saved"] for one in timed if one["flops_saved"] > 0]
+                                or [0], 2, "", 1),
+                         spread([-plan.effect for plan in plans], 2, " points")])
+        print("Plans chosen by latency:\n")
+        table(["batch", "plain ms", "saved", "95 %", "predicted", "FLOPs saved", "ratio", "accuracy lost"], rows)
 
     for run in runs:
         print(f"Exits of `{os.path.basename(run.folder.rstrip('/'))}`: " + "; ".join(
