@@ -124,6 +124,7 @@ Json overhead(collect::Options options, const std::string& storage, int repeats)
             {"conversion", timings.conversion},
             {"inputs", timings.inputs},
             {"waiting_for_writer", timings.waiting},
+            {"commit", timings.commit},
             {"writer_thread", timings.writing}}}};
 }
 

@@ -225,7 +225,7 @@ JournalBlock MedialWriter::State::put(const MedialBlock& block) {
     const auto* bytes = static_cast<const char*>(values.data_ptr());
     record.digests.push_back(Sha256().update(bytes, size).hex());
     if (targets[i].offset) {
-      data->write_at(*targets[i].offset + row * targets[i].row_bytes, bytes, size);
+      data->write_past_cache(*targets[i].offset + row * targets[i].row_bytes, bytes, size);
     } else {
       put_compressed(targets[i], bytes, rows, spooled, record);
     }

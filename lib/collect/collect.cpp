@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
 #include <iostream>
@@ -115,7 +116,8 @@ nlohmann::ordered_json json_of(const Options& options, const Result& result) {
   }
   const Timings& t = result.timings;
   json["seconds"] = {{"total", t.total},           {"inputs", t.inputs},   {"backbone", t.backbone},
-                     {"conversion", t.conversion}, {"waiting", t.waiting}, {"writing", t.writing}};
+                     {"conversion", t.conversion}, {"waiting", t.waiting}, {"writing", t.writing},
+                     {"commit", t.commit}};
   return json;
 }
 
@@ -134,9 +136,12 @@ void print_table(const Options& options, const Result& result) {
   const Timings& t = result.timings;
   if (t.total > 0) {
     std::cout << fmt::format(
-        "{}: backbone {}, conversion {}, waiting for samples {}, for the writer {}\n",
-        text::duration(t.total), text::duration(t.backbone), text::duration(t.conversion),
-        text::duration(t.inputs), text::duration(t.waiting));
+        "{}: backbone {}, waiting for samples {}, for the writer {}, completing the file {}; "
+        "beside it "
+        "conversion {}, writing {}\n",
+        text::duration(t.total), text::duration(t.backbone), text::duration(t.inputs),
+        text::duration(t.waiting), text::duration(t.commit), text::duration(t.conversion),
+        text::duration(t.writing));
   }
 }
 
@@ -292,7 +297,11 @@ Result record(const Options& given) {
   InputStream stream(*dataset, transform, rows, options, result.resumed_rows);
   result.timings = record_rows(*backbone, stream, writer, *dataset);
   result.rows = written.rows.size();
+  const auto recorded = std::chrono::steady_clock::now();
   result.provenance = writer.commit();
+  const std::chrono::duration<double> committing = std::chrono::steady_clock::now() - recorded;
+  result.timings.commit = committing.count();
+  result.timings.total += result.timings.commit;
   result.bytes = static_cast<std::int64_t>(std::filesystem::file_size(options.out));
   return result;
 }

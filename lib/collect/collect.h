@@ -41,11 +41,13 @@ void run(Options& options);
 // Where the time of a run went, in seconds of the thread that computes unless told.
 struct Timings {
   double total = 0;
-  double inputs = 0;      // waiting for decoded samples
-  double backbone = 0;    // segments
+  double inputs = 0;    // waiting for decoded samples
+  double backbone = 0;  // segments
+  double waiting = 0;   // for the writer
+  double commit = 0;    // to complete the file
+  // Of the writer's own thread:
   double conversion = 0;  // to the stored dtype, with the search for NaN
-  double waiting = 0;     // for the writer
-  double writing = 0;     // of the writer's own thread: hashing, compressing, writing
+  double writing = 0;     // hashing, compressing, writing
 };
 
 struct Result {

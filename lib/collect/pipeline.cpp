@@ -1,13 +1,14 @@
 #include "collect/pipeline.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
-#include <cassert>
 #include <chrono>
 #include <cmath>
 #include <exception>
 #include <functional>
 #include <thread>
+#include <utility>
 
 #include "artifact/medial_codec.h"
 #include "artifact/medial_deflate.h"
@@ -19,8 +20,7 @@
 namespace cachectl::collect {
 namespace {
 
-constexpr double kSumSlack = 1e-3;       // of a distribution's sum, in float32
-constexpr std::size_t kBlocksAhead = 2;  // that the writer may lag behind
+constexpr double kSumSlack = 1e-3;  // of a distribution's sum, in float32
 
 using Clock = std::chrono::steady_clock;
 
@@ -78,44 +78,33 @@ at::Tensor distribution(const model::Backbone& backbone, const at::Tensor& raw,
        backbone.options().path, sample(row), pd[row].sum().item<double>());
 }
 
+// Runs inputs through the backbone, all layers cut.
 class Recorder {
  public:
-  Recorder(const model::Backbone& backbone, artifact::MedialWriter& writer,
+  Recorder(const model::Backbone& backbone, const artifact::MedialPlan& plan,
            const data::Dataset& dataset)
       : backbone_(backbone),
-        plan_(writer.plan()),
+        plan_(plan),
         dataset_(dataset),
-        chain_(backbone.cut(names_of(plan_.layers))) {}
+        chain_(backbone.cut(names_of(plan.layers))) {}
 
-  // Runs the block's inputs through the backbone; fills `block`, whose memory is used again.
-  void compute(const at::Tensor& inputs, std::int64_t first_row, artifact::MedialBlock& block,
-               Timings& timings) const {
-    const std::int64_t rows = inputs.size(0);
-    const auto sample = [&](std::int64_t row) { return describe_row(first_row + row); };
-    block.activations.resize(plan_.layers.size());
-    block.clipped.assign(plan_.layers.size(), 0);
+  // give(part, values): the activation of each layer as soon as it is there, then, as part
+  // layers(), the backbone's answers.
+  template <class Give>
+  void compute(const at::Tensor& inputs, std::int64_t first_row, double& seconds, Give give) const {
     model::Tensors live = {inputs};
-    for (std::size_t i = 0; i < plan_.layers.size(); ++i) {
+    for (std::size_t i = 0; i <= layers(); ++i) {
       {
-        const Stopwatch watch(timings.backbone);
+        const Stopwatch watch(seconds);
         live = chain_.run(i, live);
       }
-      const Stopwatch watch(timings.conversion);
-      const artifact::MedialLayer& layer = plan_.layers[i];
-      at::Tensor& out = block.activations[i];
-      if (!out.defined() || out.size(0) != rows) {
-        out = at::empty(block_shape(rows, layer), artifact::scalar_type_of(layer.stored));
-      }
-      if (const auto bad = artifact::encode(live.front(), layer, out, block.clipped[i])) {
-        refuse(layer, *bad, sample(bad->row));
-      }
+      if (i < layers()) give(i, live.front());
     }
-    const Stopwatch watch(timings.backbone);
-    live = chain_.run(plan_.layers.size(), live);
-    block.pd = distribution(backbone_, live.front(), sample);
+    give(layers(), distribution(backbone_, live.front(),
+                                [&](std::int64_t row) { return describe_row(first_row + row); }));
   }
 
- private:
+  std::size_t layers() const { return plan_.layers.size(); }
   std::string describe_row(std::int64_t row) const {
     const auto at = static_cast<std::size_t>(row);
     const std::int32_t view = plan_.rows.views.at(at);
@@ -123,32 +112,33 @@ class Recorder {
                        view == 0 ? "" : fmt::format(" (augmented view {})", view), dataset_.name());
   }
 
+ private:
   const model::Backbone& backbone_;
   const artifact::MedialPlan& plan_;
   const data::Dataset& dataset_;
   const model::SegmentChain chain_;
 };
 
-// Writes blocks in a thread of its own, in their order.
+// Converts what the recorder gives and writes it block by block, in a thread of its own.
 class WriterThread {
  public:
-  WriterThread(artifact::MedialWriter& writer, double& seconds)
-      : writer_(writer), seconds_(seconds), full_(kBlocksAhead), empty_(kBlocksAhead + 1) {
-    for (std::size_t i = 0; i < kBlocksAhead + 1; ++i) empty_.push({});
+  WriterThread(artifact::MedialWriter& writer, const Recorder& recorder, std::int64_t first_row,
+               Timings& timings)
+      : writer_(writer),
+        recorder_(recorder),
+        row_(first_row),
+        timings_(timings),
+        parts_(recorder.layers() + 1) {  // the writer may lag a block behind
     thread_ = std::thread([this] { work(); });
   }
   ~WriterThread() { join(); }
   WriterThread(const WriterThread&) = delete;
   WriterThread& operator=(const WriterThread&) = delete;
 
-  // A block whose memory may be used again; rethrows what writing threw.
-  artifact::MedialBlock take() {
-    auto block = empty_.pop();
-    if (!block) finish();
-    assert(block);
-    return std::move(*block);
+  // Of one block after the other, in the recorder's order; rethrows what writing threw.
+  void give(std::size_t part, at::Tensor values) {
+    if (!parts_.push({part, std::move(values)})) finish();
   }
-  void give(artifact::MedialBlock block) { full_.push(std::move(block)); }
   // Waits until all is written; rethrows what writing threw.
   void finish() {
     join();
@@ -156,29 +146,55 @@ class WriterThread {
   }
 
  private:
+  struct Part {
+    std::size_t number = 0;
+    at::Tensor values;
+  };
+
   void work() {
+    at::set_num_threads(1);  // of this thread
     try {
-      while (auto block = full_.pop()) {
-        {
-          const Stopwatch watch(seconds_);
-          writer_.write_block(*block);
+      while (const auto part = parts_.pop()) {
+        if (part->number < recorder_.layers()) {
+          convert(part->number, part->values);
+          continue;
         }
-        empty_.push(std::move(*block));
+        block_.pd = part->values;
+        const Stopwatch watch(timings_.writing);
+        writer_.write_block(block_);
+        row_ += block_.pd.size(0);
       }
     } catch (...) {
       error_ = std::current_exception();
-      full_.close();
+      parts_.close();
     }
-    empty_.close();
+  }
+  // Into the block, whose memory is used again.
+  void convert(std::size_t number, const at::Tensor& values) {
+    const Stopwatch watch(timings_.conversion);
+    const artifact::MedialLayer& layer = writer_.plan().layers[number];
+    block_.activations.resize(recorder_.layers());
+    block_.clipped.resize(recorder_.layers());
+    block_.clipped[number] = 0;
+    at::Tensor& out = block_.activations[number];
+    if (!out.defined() || out.size(0) != values.size(0)) {
+      out = at::empty(block_shape(values.size(0), layer), artifact::scalar_type_of(layer.stored));
+    }
+    if (const auto bad = artifact::encode(values, layer, out, block_.clipped[number])) {
+      refuse(layer, *bad, recorder_.describe_row(row_ + bad->row));
+    }
   }
   void join() {
-    full_.close();
+    parts_.close();
     if (thread_.joinable()) thread_.join();
   }
 
   artifact::MedialWriter& writer_;
-  double& seconds_;
-  BoundedQueue<artifact::MedialBlock> full_, empty_;
+  const Recorder& recorder_;
+  std::int64_t row_;  // the block's first
+  Timings& timings_;
+  artifact::MedialBlock block_;
+  BoundedQueue<Part> parts_;
   std::exception_ptr error_;
   std::thread thread_;
 };
@@ -189,7 +205,7 @@ Timings record_rows(const model::Backbone& backbone, InputStream& inputs,
                     artifact::MedialWriter& writer, const data::Dataset& dataset) {
   Timings timings;
   const artifact::MedialPlan& plan = writer.plan();
-  const Recorder recorder(backbone, writer, dataset);
+  const Recorder recorder(backbone, plan, dataset);
   std::int64_t row = 0;
   for (std::int64_t i = 0; i < writer.blocks_done(); ++i) row += plan.blocks[std::size_t(i)];
   Progress progress("collect", plan.rows.size(), "rows");
@@ -197,22 +213,19 @@ Timings record_rows(const model::Backbone& backbone, InputStream& inputs,
   const std::int64_t first_block = writer.blocks_done();
   {
     const Stopwatch watch(timings.total);
-    WriterThread writing(writer, timings.writing);
+    WriterThread writing(writer, recorder, row, timings);
     for (auto number = static_cast<std::size_t>(first_block); number < plan.blocks.size();
          ++number) {
       cancel::throw_if_requested();
-      artifact::MedialBlock block;
-      {
-        const Stopwatch wait(timings.waiting);
-        block = writing.take();
-      }
       at::Tensor batch;
       {
         const Stopwatch wait(timings.inputs);
         batch = inputs.next(plan.blocks[number]);
       }
-      recorder.compute(batch, row, block, timings);
-      writing.give(std::move(block));
+      recorder.compute(batch, row, timings.backbone, [&](std::size_t part, at::Tensor values) {
+        const Stopwatch wait(timings.waiting);
+        writing.give(part, std::move(values));
+      });
       row += plan.blocks[number];
       progress.advance(plan.blocks[number]);
     }

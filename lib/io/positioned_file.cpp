@@ -5,7 +5,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstdlib>
+#include <cstring>
 #include <system_error>
 #include <utility>
 
@@ -14,6 +17,11 @@
 
 namespace cachectl::io {
 namespace {
+
+// What disks want of positions, sizes and memory that pass the cache.
+constexpr std::int64_t kAlignment = 4096;
+constexpr std::size_t kPiece = std::size_t{4} << 20;  // one of these is copied and written
+constexpr std::size_t kLarge = std::size_t{1} << 20;  // less than it is left to the cache
 
 int open_descriptor(const std::filesystem::path& path, int flags) {
   const int descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0666);
@@ -38,14 +46,22 @@ PositionedFile PositionedFile::open_to_write(const std::filesystem::path& path) 
 
 PositionedFile::~PositionedFile() {
   if (descriptor_ >= 0) ::close(descriptor_);
+  if (past_cache_ >= 0) ::close(past_cache_);
 }
 
 PositionedFile::PositionedFile(PositionedFile&& other) noexcept
-    : descriptor_(std::exchange(other.descriptor_, -1)), path_(std::move(other.path_)) {}
+    : descriptor_(std::exchange(other.descriptor_, -1)),
+      path_(std::move(other.path_)),
+      past_cache_(std::exchange(other.past_cache_, -1)),
+      passes_cache_(other.passes_cache_),
+      aligned_(std::move(other.aligned_)) {}
 
 PositionedFile& PositionedFile::operator=(PositionedFile&& other) noexcept {
   std::swap(descriptor_, other.descriptor_);
   std::swap(path_, other.path_);
+  std::swap(past_cache_, other.past_cache_);
+  std::swap(passes_cache_, other.passes_cache_);
+  std::swap(aligned_, other.aligned_);
   return *this;
 }
 
@@ -89,6 +105,47 @@ void PositionedFile::write_at(std::int64_t offset, const void* data, std::size_t
     offset += put;
     size -= static_cast<std::size_t>(put);
   }
+}
+
+void PositionedFile::Free::operator()(char* memory) const {
+  std::free(memory);
+}
+
+bool PositionedFile::can_pass_cache() {
+  if (past_cache_ >= 0 || !passes_cache_) return passes_cache_;
+  past_cache_ = ::open(path_.c_str(), O_WRONLY | O_DIRECT | O_CLOEXEC);
+  if (past_cache_ >= 0) {
+    aligned_.reset(static_cast<char*>(std::aligned_alloc(std::size_t(kAlignment), kPiece)));
+  }
+  passes_cache_ = aligned_ != nullptr;
+  return passes_cache_;
+}
+
+void PositionedFile::write_past_cache(std::int64_t offset, const void* data, std::size_t size) {
+  const auto* from = static_cast<const char*>(data);
+  const auto put_cached = [&](std::size_t count) {
+    write_at(offset, from, count);
+    from += count;
+    offset += static_cast<std::int64_t>(count);
+    size -= count;
+  };
+  if (size < kLarge || !can_pass_cache()) return put_cached(size);
+  put_cached(static_cast<std::size_t>((kAlignment - offset % kAlignment) % kAlignment));
+  while (size >= static_cast<std::size_t>(kAlignment)) {
+    const std::size_t piece = std::min(kPiece, size - size % static_cast<std::size_t>(kAlignment));
+    std::memcpy(aligned_.get(), from, piece);
+    const ssize_t put = ::pwrite(past_cache_, aligned_.get(), piece, offset);
+    if (put < 0 && errno == EINTR) continue;
+    // Refused, or cut where it can't go on: the plain way does it, or says what is wrong.
+    if (put <= 0 || put % kAlignment != 0) {
+      passes_cache_ = put > 0 || errno != EINVAL;
+      break;
+    }
+    from += put;
+    offset += put;
+    size -= static_cast<std::size_t>(put);
+  }
+  put_cached(size);
 }
 
 void PositionedFile::truncate(std::int64_t size) {
