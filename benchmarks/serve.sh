@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
 # benchmarks/serve.sh BACKBONE PLAN [SECONDS] [ROUNDS] [FLAGS...]: throughput and latency of a plan
 # behind the server against the backbone alone behind the same server (--plain). The two are
-# asked in turn, ROUNDS times SECONDS each, by wrk on the same machine; the traffic is the plan's
-# own self-test samples. Prints JSON: medians, their spread, and the share of FLOPs that the
-# server counted as saved. Only an idle machine gives figures worth keeping.
+# asked in turn, ROUNDS times SECONDS each, by wrk on the same machine. Prints JSON: medians, their
+# spread, and the share of FLOPs that the server counted as saved. Only an idle machine gives figures
+# worth keeping.
+#
+# INPUTS: a .npy file of float32 samples as the backbone takes them, [n, ...], for the traffic; else it
+# is the plan's own few self-test samples, which are no fair sample of anything.
 set -euo pipefail
 if [ $# -lt 2 ]; then
-  sed -n '2,6s/^# //p' "$0" >&2
+  sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
   exit 2
 fi
+traffic=${INPUTS:+$(readlink -f "$INPUTS")}
 backbone=$(readlink -f "$1") plan=$(readlink -f "$2") seconds=${3:-5} rounds=${4:-5}
 shift $(($# < 4 ? $# : 4))
 root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
@@ -32,22 +36,25 @@ start() { # NAME FLAGS...: its address in NAME.address
 start cached "$@"
 start plain --plain "$@"
 
+bodies=250 # requests that differ
 for items in 1 8 32; do
-  "$python" - "$plan" "$items" <<'PY'
+  "$python" - "$plan" "$items" "$bodies" $traffic <<'PY'
 import json, sys
 import h5py, numpy
-samples = h5py.File(sys.argv[1])["self_test_inputs"][:]
-items = int(sys.argv[2])
-batch = numpy.resize(samples, (max(items, len(samples)),) + samples.shape[1:])[:items].astype("<f4")
-head = json.dumps({"inputs": [{"name": "input", "datatype": "FP32", "shape": list(batch.shape),
-                               "parameters": {"binary_data_size": batch.nbytes}}]}).encode()
-open("body", "wb").write(head + batch.tobytes())
-open("length", "w").write(str(len(head)))
+items, bodies = int(sys.argv[2]), int(sys.argv[3])
+samples = numpy.load(sys.argv[4]) if len(sys.argv) > 4 else h5py.File(sys.argv[1])["self_test_inputs"][:]
+for number in range(bodies):
+    chosen = numpy.arange(number * items, (number + 1) * items) % len(samples)
+    batch = samples[chosen].astype("<f4")
+    head = json.dumps({"inputs": [{"name": "input", "datatype": "FP32", "shape": list(batch.shape),
+                                   "parameters": {"binary_data_size": batch.nbytes}}]}).encode()
+    open(f"body.{number + 1}", "wb").write(head + batch.tobytes())
+    open("length", "w").write(str(len(head)))
 PY
   for round in $(seq 0 "$rounds"); do # the first warms up
     for side in cached plain; do
       wrk -t1 -c16 -d"${seconds}s" -s "$root/tests/serve/load.lua" \
-        "$(cat $side.address)/v2/models/m/infer" -- body "$(cat length)" >loaded
+        "$(cat $side.address)/v2/models/m/infer" -- body "$(cat length)" "$bodies" >loaded
       [ "$round" -eq 0 ] || awk -v side=$side -v items="$items" '
         /^status 200/ {n = $3} /^status/ && $2 != 200 {bad += $3}
         /^seconds/ {s = $2} /^p50_ms/ {p50 = $2} /^p99_ms/ {p99 = $2}

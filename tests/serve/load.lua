@@ -1,5 +1,5 @@
--- wrk -s load.lua URL -- BODY [JSON-BYTES]: posts the file again and again and prints how often
--- each status came, one "status N TIMES" a line.
+-- wrk -s load.lua URL -- BODY [JSON-BYTES [FILES]]: posts the file, or BODY.1 to BODY.FILES in turn,
+-- again and again and prints how often each status came, one "status N TIMES" a line.
 local threads = {}
 
 function setup(thread)
@@ -7,13 +7,22 @@ function setup(thread)
 end
 
 function init(args)
-  local file = assert(io.open(args[1], "rb"))
-  wrk.method = "POST"
-  wrk.body = file:read("*a")
-  file:close()
+  local names = {args[1]}
+  for i = 1, tonumber(args[3] or 0) do names[i] = args[1] .. "." .. i end
   if args[2] then wrk.headers["Inference-Header-Content-Length"] = args[2] end
+  requests, turn = {}, 0
+  for i, name in ipairs(names) do
+    local file = assert(io.open(name, "rb"))
+    requests[i] = wrk.format("POST", nil, nil, file:read("*a"))
+    file:close()
+  end
   counts = {}
   without_retry = 0
+end
+
+function request()
+  turn = turn % #requests + 1
+  return requests[turn]
 end
 
 function response(status, headers, body)
