@@ -34,15 +34,18 @@ function(cachectl_test name)
     add_dependencies(unit-tests ${name})
   endif()
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  # Without it, tests see the variable of whoever runs them (make test DATA=folder).
+  set(data)
+  if(CACHECTL_DATA)
+    set(data ENVIRONMENT "CACHECTL_DATA=${CACHECTL_DATA}")
+  endif()
   if(CACHECTL_SANITIZE)
     # One process for all cases: under a sanitizer, starting LibTorch costs seconds.
     add_test(NAME ${name} COMMAND ${name})
-    set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 1500
-                         ENVIRONMENT "CACHECTL_DATA=${CACHECTL_DATA}")
+    set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT 1500 ${data})
     return()
   endif()
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 600
-                       PROPERTIES LABELS "${ARG_LABELS}" ENVIRONMENT "CACHECTL_DATA=${CACHECTL_DATA}")
+  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 600 PROPERTIES LABELS "${ARG_LABELS}" ${data})
 endfunction()
 
 # cachectl_app(VERB LINKS ...): apps/cachectl-VERB.cpp -> bin/cachectl-VERB.
