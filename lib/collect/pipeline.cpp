@@ -39,6 +39,7 @@ class Stopwatch {
 
 std::vector<std::string> names_of(const std::vector<artifact::MedialLayer>& layers) {
   std::vector<std::string> names;
+  names.reserve(layers.size());
   for (const auto& layer : layers) names.push_back(layer.name);
   return names;
 }
@@ -66,7 +67,7 @@ std::vector<std::int64_t> block_shape(std::int64_t rows, const artifact::MedialL
 // Answers of the backbone, checked. raw: [rows, classes].
 at::Tensor distribution(const model::Backbone& backbone, const at::Tensor& raw,
                         const std::function<std::string(std::int64_t)>& sample) {
-  const at::Tensor pd = backbone.probabilities(raw).contiguous();
+  at::Tensor pd = backbone.probabilities(raw).contiguous();
   const at::Tensor off = (pd.sum(1, false, at::kDouble) - 1).abs();
   // Written so that NaN fails.
   const at::Tensor proper = at::logical_and(off.le(kSumSlack), pd.ge(0).all(1));

@@ -72,6 +72,7 @@ bool rebuild(jit::Value* value, const std::vector<Observation>& seen, ShapeOnly&
   rebuilt.parts.resize(entries[0]->numbers.size());
   for (std::size_t k = 0; k < rebuilt.parts.size(); ++k) {
     std::vector<std::int64_t> numbers;
+    numbers.reserve(entries.size());
     for (const auto* entry : entries) numbers.push_back(entry->numbers[k]);
     if (!explain(numbers, seen, rebuilt.parts[k])) return false;
   }
