@@ -3,9 +3,6 @@
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 
-#include "model/buffers.h"
-
-#ifdef CACHECTL_HAVE_ONEDNN
 #include <algorithm>
 #include <map>
 #include <mutex>
@@ -14,12 +11,10 @@
 #include <tuple>
 #include <utility>
 
+#include "model/buffers.h"
 #include "model/onednn.h"
-#endif
 
 namespace cachectl::model {
-
-#ifdef CACHECTL_HAVE_ONEDNN
 
 using namespace onednn;
 
@@ -278,28 +273,6 @@ void Convolution::run_on(std::int64_t rows, ImageSize size, const void* x, const
     if (plus != nullptr) plus += out_step * piece;
   }
 }
-
-#else  // no oneDNN of our own: LibTorch's convolutions are used throughout
-
-struct Convolution::State {};
-bool Convolution::supports(const ConvolutionSpec&) {
-  return false;
-}
-Convolution::Convolution(ConvolutionSpec) {}
-at::Tensor Convolution::run(const at::Tensor&, const at::Tensor&) const {
-  TORCH_INTERNAL_ASSERT(false, "supports() was not asked");
-}
-const ConvolutionSpec& Convolution::spec() const {
-  TORCH_INTERNAL_ASSERT(false, "supports() was not asked");
-}
-ImageSize Convolution::output_size(ImageSize) const {
-  TORCH_INTERNAL_ASSERT(false, "supports() was not asked");
-}
-void Convolution::run_on(std::int64_t, ImageSize, const void*, const void*, void*) const {
-  TORCH_INTERNAL_ASSERT(false, "supports() was not asked");
-}
-
-#endif
 
 Convolution::~Convolution() = default;
 Convolution::Convolution(Convolution&&) noexcept = default;

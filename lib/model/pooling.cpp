@@ -3,18 +3,14 @@
 #include <ATen/Parallel.h>
 #include <c10/util/Exception.h>
 
-#ifdef CACHECTL_HAVE_ONEDNN
 #include <map>
 #include <mutex>
 #include <shared_mutex>
 #include <tuple>
 
 #include "model/onednn.h"
-#endif
 
 namespace cachectl::model {
-
-#ifdef CACHECTL_HAVE_ONEDNN
 
 using namespace onednn;
 
@@ -85,22 +81,6 @@ void Pooling::run_on(std::int64_t rows, std::int64_t channels, ImageSize size, c
     y += piece * channels * out.height * out.width;
   }
 }
-
-#else
-
-struct Pooling::State {};
-bool Pooling::supported() {
-  return false;
-}
-Pooling::Pooling(Kind, std::int64_t) {}
-ImageSize Pooling::output_size(ImageSize) const {
-  TORCH_INTERNAL_ASSERT(false, "supported() was not asked");
-}
-void Pooling::run_on(std::int64_t, std::int64_t, ImageSize, const float*, float*) const {
-  TORCH_INTERNAL_ASSERT(false, "supported() was not asked");
-}
-
-#endif
 
 Pooling::~Pooling() = default;
 Pooling::Pooling(Pooling&&) noexcept = default;
