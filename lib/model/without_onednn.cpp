@@ -18,6 +18,7 @@ struct Convolution::State {};
 bool Convolution::supports(const ConvolutionSpec&) {
   return false;
 }
+// NOLINTNEXTLINE(performance-unnecessary-value-param): declared for those that keep it
 Convolution::Convolution(ConvolutionSpec) {}
 Convolution::~Convolution() = default;
 Convolution::Convolution(Convolution&&) noexcept = default;
