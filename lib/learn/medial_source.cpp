@@ -138,17 +138,17 @@ void MedialSource::epoch(std::int64_t epoch, std::int64_t count, std::int64_t ba
   const auto total = static_cast<std::int64_t>(rows.size());
   const at::Tensor index = at::tensor(rows, at::kLong);
   prefetch(
-      batches_in(total, batch_size), 3,
+      batches_in(total, batch_size), 1, kAhead,
       [&](std::int64_t i) {
-        const std::int64_t first = i * batch_size;
-        const std::int64_t size = std::min(batch_size, total - first);
-        const at::Tensor some = index.narrow(0, first, size);
-        Batch batch;
-        for (const auto layer : layers) {
-          batch.activations.push_back(rows_of(kept_.at(layer).train, some));
-        }
-        batch.pd = train_pd_.index_select(0, some);
-        return batch;
+        return [&, first = i * batch_size] {
+          const at::Tensor some = index.narrow(0, first, std::min(batch_size, total - first));
+          Batch batch;
+          for (const auto layer : layers) {
+            batch.activations.push_back(rows_of(kept_.at(layer).train, some));
+          }
+          batch.pd = train_pd_.index_select(0, some);
+          return batch;
+        };
       },
       consume);
 }

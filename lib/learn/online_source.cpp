@@ -1,7 +1,6 @@
 #include "learn/online_source.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <utility>
 
@@ -62,24 +61,26 @@ void OnlineSource::epoch(std::int64_t epoch, std::int64_t count, std::int64_t ba
   names.reserve(layers.size());
   for (const auto layer : layers) names.push_back(recorded_.layers()[layer].name);
   const model::SegmentChain chain = backbone_->cut(names);
+  // A batch on one thread, and others beside it.
   prefetch(
-      batches_in(total, batch_size), 3,
-      [&](std::int64_t i) {
-        if (i == 0) at::set_num_threads(static_cast<int>(threads_));
+      batches_in(total, batch_size), threads_, kAhead + static_cast<std::int64_t>(threads_),
+      [&](std::int64_t) {
         auto loaded = loader.next();
         if (!loaded) fail(ExitCode::kCorrupt, "{}: samples ended early", dataset_.name());
-        Batch batch;
-        model::Tensors live = {loaded->inputs};
-        for (std::size_t segment = 0; segment + 1 < chain.size(); ++segment) {
-          live = chain.run(segment, live);
-          batch.activations.push_back(live[0]
-                                          .to(at::kFloat)
-                                          .contiguous(live[0].dim() == 4
-                                                          ? at::MemoryFormat::ChannelsLast
-                                                          : at::MemoryFormat::Contiguous));
-        }
-        batch.pd = backbone_->probabilities(chain.run(chain.size() - 1, live)[0]);
-        return batch;
+        return [&, inputs = std::move(loaded->inputs)] {
+          Batch batch;
+          model::Tensors live = {inputs};
+          for (std::size_t segment = 0; segment + 1 < chain.size(); ++segment) {
+            live = chain.run(segment, live);
+            batch.activations.push_back(live[0]
+                                            .to(at::kFloat)
+                                            .contiguous(live[0].dim() == 4
+                                                            ? at::MemoryFormat::ChannelsLast
+                                                            : at::MemoryFormat::Contiguous));
+          }
+          batch.pd = backbone_->probabilities(chain.run(chain.size() - 1, live)[0]);
+          return batch;
+        };
       },
       consume);
 }

@@ -47,9 +47,16 @@ class Source {
 // How many batches epoch() makes of `count` samples.
 std::int64_t batches_in(std::int64_t count, std::int64_t batch_size);
 
-// Calls make(0..count-1) on another thread, at most `ahead` of the consumer, and hands the
-// results to consume in order on this one. Throws what either throws.
-void prefetch(std::int64_t count, std::size_t ahead, const std::function<Batch(std::int64_t)>& make,
+constexpr std::int64_t kAhead = 4;  // batches made before they are asked for
+
+// What makes one batch; several of them run side by side.
+using Making = std::function<Batch()>;
+
+// Makes `count` batches on other threads, at most `ahead` of the consumer, and hands them to
+// consume in order on this one. begin(0), begin(1)... are called one at a time, in order, to say
+// how a batch is made. Throws what any of them throws.
+void prefetch(std::int64_t count, std::size_t threads, std::int64_t ahead,
+              const std::function<Making(std::int64_t)>& begin,
               const std::function<void(const Batch&)>& consume);
 
 // Rows of one epoch: positions of samples, the first `count` of the fixed shuffling, in

@@ -24,6 +24,7 @@
 #include "learn/lesson.h"
 #include "learn/medial_source.h"
 #include "learn/online_source.h"
+#include "model/precision.h"
 #include "train/checkpoint.h"
 #include "train/result.h"
 #include "train/validate.h"
@@ -120,14 +121,14 @@ struct Views {
     model::BackboneOptions described = options.backbone;
     described.device = options.common.device;
     described.path = options.common.resolve(described.path);
+    described.precision =
+        model::resolved_precision(options.recipe.precision, at::Device(described.device));
     dataset = data::open_dataset(options.data, options.common);
     transform = data::Transform(options.data);
     const auto backbone =
         model::Backbone::load(described, {transform(dataset->read(0)).unsqueeze(0)});
-    // The backbone computes beside the students: few of them leave it more cores.
-    const std::size_t left = threads > names.size() ? threads - names.size() : 1;
     source = std::make_unique<learn::OnlineSource>(medial, names, backbone, *dataset, transform,
-                                                   options.augment, left, memory, seed);
+                                                   options.augment, threads, memory, seed);
   }
 };
 

@@ -3,8 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
+#include <chrono>
 #include <set>
 #include <stdexcept>
+#include <thread>
 
 #include "unit/learn/synthetic.h"
 
@@ -58,18 +61,42 @@ TEST(MemorySource, GivesEachSampleOnceWithItsOwnDistribution) {
 
 TEST(Prefetch, HandsOverInOrderAndPassesFaultsOn) {
   std::vector<std::int64_t> seen;
-  const auto make = [](std::int64_t i) {
-    if (i == 7) throw std::runtime_error("seven");
-    return Batch{{}, at::full({1}, double(i))};
+  const auto begin = [](std::int64_t i) {
+    return [i] {
+      if (i == 7) throw std::runtime_error("seven");
+      return Batch{{}, at::full({1}, double(i))};
+    };
   };
-  EXPECT_THROW(prefetch(10, 2, make,
+  EXPECT_THROW(prefetch(10, 1, 2, begin,
                         [&](const Batch& batch) {
                           seen.push_back(static_cast<std::int64_t>(batch.pd.item<float>()));
                         }),
                std::runtime_error);
   EXPECT_EQ(seen, (std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 6}));
-  EXPECT_THROW(prefetch(5, 2, make, [](const Batch&) { throw std::logic_error("consumer"); }),
+  EXPECT_THROW(prefetch(5, 3, 2, begin, [](const Batch&) { throw std::logic_error("consumer"); }),
                std::logic_error);
+}
+
+TEST(Prefetch, ManyThreadsMakeInTheOrderOfBeginAndNoFurtherAheadThanAllowed) {
+  constexpr std::int64_t kCount = 200, kMost = 5;
+  std::int64_t begun = 0, consumed = 0;
+  std::atomic<std::int64_t> taken{0};
+  prefetch(
+      kCount, 4, kMost,
+      [&](std::int64_t i) {
+        EXPECT_EQ(i, begun++);
+        EXPECT_LE(i, taken + kMost);
+        return [i] {
+          // The even ones take longer, so that odd ones overtake them.
+          if (i % 2 == 0) std::this_thread::sleep_for(std::chrono::microseconds(300));
+          return Batch{{}, at::full({1}, double(i))};
+        };
+      },
+      [&](const Batch& batch) {
+        EXPECT_EQ(batch.pd.item<float>(), static_cast<float>(consumed++));
+        taken = consumed;
+      });
+  EXPECT_EQ(consumed, kCount);
 }
 
 }  // namespace
