@@ -134,6 +134,10 @@ void search(Options& options) {
   io::require_same_input("backbone", options.medial, medial.provenance(), options.profile,
                          profile.provenance);
   const auto names = layers_of(options, medial);
+  for (const auto& [name, limit] : options.space.layer_max_macs) {
+    medial.layer(name);  // throws when unknown
+    space_of(options.space, name);
+  }
   const auto partial = io::partial_path(options.out);
   artifact::Study study = begun(options, medial, partial);
   const std::map<std::string, io::Provenance> inputs = {{"medial", medial.provenance()},
@@ -191,7 +195,8 @@ void search(Options& options) {
       clock.end = std::max(1e-3, share);
       clock.no_new = kShareForNew * clock.end;
     }
-    const LayerSpace space(options.space, layer.shape, study.classes, layer.flops_after);
+    const LayerSpace space(space_of(options.space, layer.layer), layer.shape, study.classes,
+                           layer.flops_after);
     for (const auto& refused : space.refused())
       log::debug("{}: left out: {}", layer.layer, refused);
     const auto seed =

@@ -3,6 +3,7 @@
 #include <fmt/core.h>
 
 #include <algorithm>
+#include <charconv>
 #include <utility>
 
 #include "base/error.h"
@@ -84,6 +85,20 @@ void describe(OptionTable& table, Space& space) {
       .range(1e-6, 1);
   table.value("max_macs", &space.max_macs, "of a cache model, multiply-accumulates; 0: no limit")
       .range(0, 1e15);
+  table.value("layer_max_macs", &space.layer_max_macs, "LAYER=MACS: another limit there");
+}
+
+Space space_of(Space space, const std::string& layer) {
+  const auto found = space.layer_max_macs.find(layer);
+  if (found == space.layer_max_macs.end()) return space;
+  const std::string& text = found->second;
+  const char* const end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, space.max_macs);
+  if (error != std::errc() || rest != end || space.max_macs < 0) {
+    fail(ExitCode::kUsage, "search.layer_max_macs: {}={}: expected a whole number of at least 0",
+         layer, text);
+  }
+  return space;
 }
 
 LayerSpace::LayerSpace(Space space, model::Sizes shape, std::int64_t classes, double flops_after)

@@ -24,8 +24,12 @@ struct Space {
   std::map<std::string, std::string> first;
   double max_cost = 0.1;      // of a cache model, in FLOPs that follow the layer, (0, 1]
   std::int64_t max_macs = 0;  // of a cache model; 0: no such limit
+  std::map<std::string, std::string> layer_max_macs;  // the same by layer, instead of max_macs
 };
 void describe(OptionTable& table, Space& space);  // into the present section
+
+// The space with the limit of one layer. Throws Error(kUsage) where that is no number.
+Space space_of(Space space, const std::string& layer);
 
 // A space for one layer: draws and changes architectures that fit it.
 class LayerSpace {

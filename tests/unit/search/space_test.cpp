@@ -81,6 +81,21 @@ TEST(Space, LeavesOutFirstArchitecturesThatDontFitAndSaysWhy) {
   EXPECT_NE(small.refused()[1].find("only 2x2"), std::string::npos);
 }
 
+TEST(Space, ALayerMayHaveALimitOfItsOwn) {
+  Space space;
+  space.max_macs = 5000000;
+  space.layer_max_macs = {{"layer2", "1000000"}, {"layer3", "0"}, {"layer4", "1e6"}};
+  EXPECT_EQ(space_of(space, "layer1").max_macs, 5000000);
+  EXPECT_EQ(space_of(space, "layer2").max_macs, 1000000);
+  EXPECT_EQ(space_of(space, "layer3").max_macs, 0);
+  EXPECT_THROW(space_of(space, "layer4"), Error);
+  const LayerSpace narrow(space_of(space, "layer2"), {16, 32, 32}, 10, 1e12);
+  Rng rng(1);
+  for (int i = 0; i < 50; ++i) {
+    EXPECT_LE(model::head_cost(narrow.draw(rng), {16, 32, 32}, 10).macs, 1000000);
+  }
+}
+
 TEST(Space, RefusesWhatCantBe) {
   Space space;
   space.kernels = {4};
