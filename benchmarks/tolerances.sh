@@ -31,6 +31,10 @@ done
 for epsilon in ${EPSILONS:-0.01 0.02 0.03}; do
   measure "certified-$(awk "BEGIN { print 100 * $epsilon }")" --epsilon "$epsilon" --delta "${DELTA:-0.05}"
 done
+layers=$(/usr/bin/python3 -c 'import h5py, sys
+caches = h5py.File(sys.argv[1])["caches"]
+print(",".join(caches[name].attrs["layer"].decode() for name in sorted(caches)))' "$run/calibrated.h5")
+measure heads --require "$layers" --epsilon 0 --tolerance 1
 if [ "${REPEATS:-300}" -gt 0 ]; then
   batches=${BATCHES:-1,8,32,128}
   timing=(--batches "$batches" --repeats "${REPEATS:-300}")

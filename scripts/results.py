@@ -68,6 +68,18 @@ def latencies(file):
             for group in groups(file, "latency")}
 
 
+def everybody(head):
+    """The share of all samples on which a cache model alone agrees with the backbone."""
+    return float(head["cache_accuracy"][-1]) if head["hit_rate"][-1] == 1 else None
+
+
+def costs(folder):
+    """Architecture and multiply-accumulates of the cache models, by layer."""
+    with h5py.File(os.path.join(folder, "calibrated.h5")) as file:
+        return {text(cache.attrs["layer"]): (text(cache.attrs["architecture"]), cache.attrs["flops"] / 2)
+                for cache in groups(file, "caches")}
+
+
 class Run:
     def __init__(self, folder):
         self.folder = folder
@@ -84,6 +96,7 @@ class Run:
                                        memory["cached_bytes"][:].tolist())))
         self.swept = {}
         self.by_latency, self.by_latency_plans = {}, {}
+        self.heads = {}
         for path in sorted(glob.glob(os.path.join(folder, "report-*.h5"))):
             with h5py.File(path) as file:
                 name = os.path.basename(path)[len("report-"):-len(".h5")]
@@ -91,6 +104,8 @@ class Run:
                 if name == "latency":
                     self.by_latency = latencies(file)
                     self.by_latency_plans = {plan.batch: plan for plan in plans}
+                elif name == "heads":
+                    self.heads = {text(head.attrs["layer"]): everybody(head) for head in groups(file, "alone")}
                 else:
                     self.swept[name] = plans[0]
         self.steps = {}
@@ -156,6 +171,17 @@ def main():
             f"{layer} `{architecture}` {100 * share:.1f} % of the samples"
             if architecture else f"the backbone {100 * share:.1f} %"
             for layer, architecture, share, _ in run.plans[0].exits) + ".\n")
+
+    if first.heads:
+        rows = []
+        costs_of = {run.folder: costs(run.folder) for run in runs}
+        for layer in first.heads:
+            with_it = [run for run in runs if run.heads.get(layer) is not None]
+            found = [costs_of[run.folder][layer] for run in with_it]
+            rows.append([layer, "; ".join(f"`{name}`" for name in dict.fromkeys(name for name, _ in found)),
+                         spread([macs for _, macs in found], 2, " M", 1e-6),
+                         spread([run.heads[layer] for run in with_it])])
+        table(["layer", "architecture", "multiply-accumulates", "agrees with the backbone on test"], rows)
 
     if first.swept:
         rows = []
