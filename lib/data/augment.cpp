@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cmath>
+#include <utility>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -30,6 +31,15 @@ double draw_gamma(Rng& random, double shape) {
 double draw_beta(Rng& random, double alpha) {
   const double a = draw_gamma(random, alpha), b = draw_gamma(random, alpha);
   return a + b > 0 ? a / (a + b) : 1;  // both underflow for a tiny alpha: one of the ends
+}
+
+// Of uniform area up to the whole image, as high as wide, its middle anywhere: what reaches over
+// an edge is cut off (Yun et al. 2019).
+Patch draw_patch(Rng& random) {
+  const double side = std::sqrt(random.uniform());
+  const double down = random.uniform(), right = random.uniform();
+  return {std::max(0.0, down - side / 2), std::min(1.0, down + side / 2),
+          std::max(0.0, right - side / 2), std::min(1.0, right + side / 2)};
 }
 
 // The position that a mirror at both borders (the border itself not repeated) shows at i.
@@ -60,6 +70,15 @@ AugmentDraw draw_augmentation(const AugmentOptions& options, std::uint64_t seed,
   if (options.mixup > 0 && pool_size > 0 && Rng(share).uniform() < options.mixup_share) {
     draw.partner = static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(pool_size)));
     draw.weight = draw_beta(random, options.mixup);
+  }
+  if (options.cutmix > 0 && pool_size > 0) {
+    Rng cut(
+        derive_seed(derive_seed(seed, "cutmix", static_cast<std::uint64_t>(view)), "sample", id));
+    if (cut.uniform() < options.cutmix) {
+      draw.partner = static_cast<std::int64_t>(cut.below(static_cast<std::uint64_t>(pool_size)));
+      draw.patch = draw_patch(cut);
+      draw.weight = 1 - draw.patch->area();
+    }
   }
   return draw;
 }
@@ -92,6 +111,28 @@ at::Tensor flip_and_shift(const at::Tensor& inputs, const std::vector<AugmentDra
       }
     }
   }
+  return result;
+}
+
+at::Tensor paste(const at::Tensor& input, const at::Tensor& partner, const Patch& patch) {
+  if (input.dim() != 3) {
+    fail(ExitCode::kUsage, "augment: cutmix asks for images [channels, height, width]");
+  }
+  require_float(input);
+  assert(input.sizes() == partner.sizes());
+  const auto pixels = [&](double from, double to, std::int64_t size) {
+    const auto first = std::llround(from * static_cast<double>(size));
+    return std::pair<std::int64_t, std::int64_t>(
+        first, std::llround(to * static_cast<double>(size)) - first);
+  };
+  const auto [top, height] = pixels(patch.top, patch.bottom, input.size(1));
+  const auto [left, width] = pixels(patch.left, patch.right, input.size(2));
+  at::Tensor result = input.clone();
+  const auto part = [&, top = top, height = height, left = left,
+                     width = width](const at::Tensor& image) {
+    return image.narrow(1, top, height).narrow(2, left, width);
+  };
+  part(result).copy_(part(partner));
   return result;
 }
 

@@ -81,6 +81,7 @@ struct BatchLoader::State {
     draw.partner = pool().at(static_cast<std::size_t>(draw.partner));
     const at::Tensor other = sample(draw.partner, draw_for(draw.partner));
     require_shape(other.sizes().vec(), input.sizes().vec(), draw.partner);
+    if (draw.patch) return paste(input, other, *draw.patch);
     return mix(input.unsqueeze(0), other.unsqueeze(0), {draw.weight}).squeeze(0);
   }
 

@@ -84,6 +84,8 @@ void describe(OptionTable& table, AugmentOptions& options, const std::string& se
   in.value("mixup", &options.mixup, "alpha of Beta(alpha, alpha) for mixing pairs; 0: off")
       .range(0, 100);
   in.value("mixup_share", &options.mixup_share, "share of the views that are mixed").range(0, 1);
+  in.value("cutmix", &options.cutmix, "share of the views that get a patch of another instead")
+      .range(0, 1);
 }
 
 }  // namespace cachectl::data

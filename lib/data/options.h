@@ -57,9 +57,10 @@ struct AugmentOptions {
   std::int64_t shift = 0;  // up to so many pixels each way, borders reflected
   double mixup = 0;        // alpha of Beta(alpha, alpha), the weight of the pair; 0: off
   double mixup_share = 1;  // of the views that are mixed with another sample
+  double cutmix = 0;       // share of the views that get a patch of another sample, not mixed
 
-  bool any() const { return flip || shift > 0 || mixup > 0; }
-  static AugmentOptions usual() { return {true, 4, 1, 0.5}; }
+  bool any() const { return flip || shift > 0 || mixup > 0 || cutmix > 0; }
+  static AugmentOptions usual() { return {true, 4, 1, 0.5, 0.5}; }
 };
 void describe(OptionTable& table, AugmentOptions& options, const std::string& section = "augment");
 

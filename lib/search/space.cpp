@@ -43,15 +43,19 @@ void complete(Space& space) {
   if (wide) {
     fill(space.pools, {"pool2", "pool2", "pool4", "maxpool2", "mean", "attention"});
     if (space.first.empty()) {
-      // Averaging in front of a convolution does better than a stride in it.
-      space.first = {{"1", "pool2, conv3x3-32, pool2, conv3x3-64, res3x3, pool2, fc256"},
-                     {"2", "pool2, conv3x3-64, pool2, res3x3, fc256"},
-                     {"3", "pool2, conv3x3-64, pool2, fc128"},
-                     {"4", "pool2, conv3x3-40, res3x3, pool2, fc256"},
-                     {"5", "conv3x3/2-64, conv3x3/2-96, pool2"},
-                     {"6", "mean, fc256"},
-                     {"7", "pool2"},
-                     {"8", "pool2, fc256, fc256"}};
+      // Averaging in front of a convolution does better than a stride in it, and a classifier that
+      // knows where in the picture a thing is better than one on its mean. Wide linear layers come
+      // with megabytes of weights, which a batch of one waits for: none here.
+      space.first = {{"01", "pool2, conv3x3-48, pool2, conv3x3-64, res3x3, pool2"},
+                     {"02", "pool2, conv3x3-64, pool2, res3x3"},
+                     {"03", "pool2, conv3x3-64, pool2"},
+                     {"04", "pool2, conv3x3-32, pool2, conv3x3-64, res3x3, pool4, fc128"},
+                     {"05", "pool2, conv3x3-64, pool2, res3x3, pool2, fc128"},
+                     {"06", "pool2, conv3x3-64, pool2, fc128"},
+                     {"07", "pool2, conv3x3-40, res3x3, pool2, fc256"},
+                     {"08", "conv3x3/2-64, conv3x3/2-96, pool2"},
+                     {"09", "mean, fc256"},
+                     {"10", "pool2"}};
     }
   }
 }

@@ -99,6 +99,57 @@ TEST(Augment, DrawsCoverTheirRangesEvenly) {
   EXPECT_NEAR(squares / mixed - mean * mean, 1 / (4 * (2 * 0.3 + 1)), 0.01);
 }
 
+TEST(Augment, APatchComesFromThePartner) {
+  const at::Tensor own = at::zeros({2, 8, 10}), other = at::ones({2, 8, 10});
+  const at::Tensor pasted = paste(own, other, {0.25, 0.75, 0.5, 1});
+  EXPECT_EQ(pasted.sum().item<float>(), 2 * 4 * 5);
+  EXPECT_EQ(pasted.narrow(1, 2, 4).narrow(2, 5, 5).min().item<float>(), 1);
+  EXPECT_EQ(own.sum().item<float>(), 0) << "the input itself stays";
+  EXPECT_TRUE(paste(own, other, {0.3, 0.3, 0, 1}).equal(own));
+  EXPECT_TRUE(paste(own, other, {0, 1, 0, 1}).equal(other));
+  EXPECT_NE(test::failure([&] {
+              paste(own[0], other[0], {0, 1, 0, 1});
+            }).find("cutmix asks for"),
+            std::string::npos);
+}
+
+TEST(Augment, PatchesLieInTheImageAndLeaveOtherDrawsAsTheyWere) {
+  AugmentOptions options;
+  options.shift = 3;
+  options.mixup = 1;
+  options.mixup_share = 0.5;
+  AugmentOptions cut = options;
+  cut.cutmix = 0.4;
+  constexpr int kDraws = 20000;
+  int patches = 0, mixed = 0;
+  double area = 0;
+  for (std::uint64_t id = 0; id < kDraws; ++id) {
+    const AugmentDraw before = draw_augmentation(options, 9, 0, id, 7);
+    const AugmentDraw draw = draw_augmentation(cut, 9, 0, id, 7);
+    ASSERT_EQ(draw.down, before.down);
+    ASSERT_EQ(draw.right, before.right);
+    if (!draw.patch) {
+      mixed += draw.partner >= 0 ? 1 : 0;
+      ASSERT_EQ(draw.partner, before.partner);
+      ASSERT_EQ(draw.weight, before.weight);
+      continue;
+    }
+    ++patches;
+    ASSERT_GE(draw.patch->top, 0);
+    ASSERT_LE(draw.patch->top, draw.patch->bottom);
+    ASSERT_LE(draw.patch->bottom, 1);
+    ASSERT_GE(draw.patch->left, 0);
+    ASSERT_LE(draw.patch->left, draw.patch->right);
+    ASSERT_LE(draw.patch->right, 1);
+    ASSERT_EQ(draw.weight, 1 - draw.patch->area());
+    area += draw.patch->area();
+  }
+  EXPECT_NEAR(patches, 0.4 * kDraws, 5 * std::sqrt(kDraws * 0.24));
+  EXPECT_NEAR(mixed, 0.3 * kDraws, 5 * std::sqrt(kDraws * 0.21));
+  // A side of s has s - s^2 / 4 inside on average; both sides' product, over a uniform s^2.
+  EXPECT_NEAR(area / patches, 1.0 / 2 - (2.0 / 5) / 2 + (1.0 / 3) / 16, 0.02);
+}
+
 TEST(Augment, RefusesWhatIsNoImageOrTooSmall) {
   EXPECT_NE(test::failure([] {
               flip_and_shift(at::zeros({2, 5}), {{}, {}});
