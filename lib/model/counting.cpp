@@ -108,7 +108,11 @@ const std::unordered_map<std::string, Rule>& product_rules() {
       {"aten::bmm", product},
       {"aten::dot", [](const Values& in, const Values&) { return in.at(0).numel(); }},
       {"aten::addmm", added_product},
-      {"aten::addbmm", added_product},
+      // The products of the batch are summed, so that the result is one of them in size.
+      {"aten::addbmm",
+       [](const Values& in, const Values&) {
+         return in.at(1).numel() * static_cast<double>(in.at(2).size(1));
+       }},
       {"aten::baddbmm", added_product},
       {"aten::addmv", added_product},
       {"aten::_native_multi_head_attention", attention},

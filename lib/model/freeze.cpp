@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "model/load_guard.h"
 
 namespace cachectl::model {
 namespace jit = torch::jit;
@@ -70,6 +71,7 @@ jit::Module read(const FreezeOptions& options) {
   }
   if (!is_readable(path)) fail(ExitCode::kCannotOpen, "{}: {}", path, errno_text());
   try {
+    refuse_code_at_load(path);
     jit::Module module = jit::load(path, at::Device(options.device));
     check_program(module, path);
     return module;

@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/version.h"
+#include "model/load_guard.h"
 #include "zoo/raw_file.h"
 
 namespace cachectl::zoo {
@@ -103,10 +104,13 @@ torch::jit::Module load_backbone(const std::filesystem::path& path, std::string*
   }
   torch::jit::ExtraFilesMap extra = {{kRecordName, ""}};
   try {
+    model::refuse_code_at_load(path.string());
     torch::jit::Module module = torch::jit::load(path.string(), at::Device(at::kCPU), extra);
     module.eval();
     if (record_json != nullptr) *record_json = extra[kRecordName];
     return module;
+  } catch (const Error&) {
+    throw;
   } catch (const c10::Error& error) {
     fail(ExitCode::kCorrupt, "{}: LibTorch does not take it for a TorchScript file: {}",
          file.path(), first_line(error.what_without_backtrace()));

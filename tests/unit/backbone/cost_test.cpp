@@ -55,6 +55,9 @@ TEST(Cost, OfProductsIsRowsTimesColumnsTimesInner) {
   EXPECT_EQ(macs_of([&] { return at::mm(a, b); }), 5 * 7 * 3);
   EXPECT_EQ(macs_of([&] { return at::matmul(s, b); }), 4 * 5 * 7 * 3);
   EXPECT_EQ(macs_of([&] { return at::bmm(s, s.transpose(1, 2)); }), 4 * 5 * 7 * 5);
+  const at::Tensor square = at::randn({5, 5});
+  EXPECT_EQ(macs_of([&] { return at::addbmm(square, s, s.transpose(1, 2)); }), 4 * 5 * 7 * 5);
+  EXPECT_EQ(macs_of([&] { return at::baddbmm(square, s, s.transpose(1, 2)); }), 4 * 5 * 7 * 5);
   EXPECT_EQ(macs_of([&] { return at::linear(s, b.t(), at::randn({3})); }), 4 * 5 * 7 * 3);
   EXPECT_EQ(macs_of([&] { return at::addmm(at::randn({3}), a, b); }), 5 * 7 * 3);
   EXPECT_EQ(macs_of([&] { return at::einsum("bij,jk->bik", {s, b}); }), 4 * 5 * 7 * 3);

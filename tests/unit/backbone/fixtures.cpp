@@ -1,11 +1,13 @@
 #include "fixtures.h"
 
 #include <ATen/ATen.h>
+#include <caffe2/serialize/inline_container.h>
 #include <torch/csrc/jit/api/module.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <stdexcept>
 
 namespace cachectl::model::fixtures {
 namespace jit = torch::jit;
@@ -99,6 +101,27 @@ ScriptFile with_bytes(const std::string& bytes) {
   ScriptFile file(temporary_path());
   std::ofstream(file.path(), std::ios::binary) << bytes;
   return file;
+}
+
+ScriptFile with_source_edited(const ScriptFile& file, const std::string& from,
+                              const std::string& to) {
+  caffe2::serialize::PyTorchStreamReader reader(file.path());
+  ScriptFile edited(temporary_path());
+  caffe2::serialize::PyTorchStreamWriter writer(edited.path());
+  bool found = false;
+  for (const std::string& name : reader.getAllRecords()) {
+    const auto [data, size] = reader.getRecord(name);
+    std::string bytes(static_cast<const char*>(data.get()), size);
+    if (name == "code/__torch__.py") {
+      const auto place = bytes.find(from);
+      found = place != std::string::npos;
+      if (found) bytes.replace(place, from.size(), to);
+    }
+    writer.writeRecord(name, bytes.data(), bytes.size());
+  }
+  writer.writeEndOfFile();
+  if (!found) throw std::runtime_error("the source holds no '" + from + "'");
+  return edited;
 }
 
 BackboneOptions options_for(const ScriptFile& file) {

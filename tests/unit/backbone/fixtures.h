@@ -29,6 +29,9 @@ ScriptFile residual_net();
 // self.f (linear 4 -> 5).
 ScriptFile with_forward(const std::string& source);
 ScriptFile with_bytes(const std::string& bytes);
+// The file with the first `from` of its source replaced, unknown to the compiler that wrote it.
+ScriptFile with_source_edited(const ScriptFile& file, const std::string& from,
+                              const std::string& to);
 
 BackboneOptions options_for(const ScriptFile& file);
 at::Tensor images(std::int64_t count, std::int64_t size = 8);

@@ -1,9 +1,13 @@
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 #include <torch/csrc/jit/api/module.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/hash.h"
@@ -82,6 +86,74 @@ def forward(self, x):
 )");
   expect_refused(options_for(file), {images(2)}, ExitCode::kCorrupt, "from_file");
   EXPECT_FALSE(std::ifstream("/tmp/cachectl-hostile").good());
+}
+
+// A place that a hostile program writes to.
+class Target {
+ public:
+  explicit Target(const std::string& name)
+      : path_((std::filesystem::temp_directory_path() /
+               ("cachectl-hostile-" + std::to_string(::getpid()) + name))
+                  .string()) {}
+  ~Target() {
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
+  const std::string& path() const { return path_; }
+  bool written() const { return std::filesystem::exists(path_); }
+
+ private:
+  std::string path_;
+};
+
+TEST(Loading, RefusesAProgramThatRestoresItsOwnState) {
+  const Target target("state");
+  const auto file = with_forward(R"(
+def __getstate__(self) -> int:
+    return 1
+def __setstate__(self, state: int):
+    torch.save(state, ")" + target.path() +
+                                 R"(")
+def forward(self, x):
+    return torch.matmul(torch.mean(x, [2, 3]), self.f)
+)");
+  ASSERT_FALSE(target.written());
+  expect_refused(options_for(file), {images(2)}, ExitCode::kCorrupt, "__setstate__");
+  EXPECT_FALSE(target.written());
+}
+
+// An argument's default, a class's constant, a default of a function within a function: LibTorch
+// computes them where it finds them.
+TEST(Loading, RefusesAProgramThatComputesWhileItIsRead) {
+  const Target target("default");
+  const auto good = with_forward("\ndef forward(self, x, k: int=3):\n" + std::string(kHead) +
+                                 "    return " + kTail + " * k\n");
+  EXPECT_EQ(Backbone::load(options_for(good), {images(2)})->num_classes(), 5);
+  const std::string writes = "torch.numel(torch.from_file(\"" + target.path() + "\", True, 4))";
+  const std::vector<std::pair<std::string, std::string>> edits = {
+      {"k: int=3", "k: int=" + writes},
+      {"k: int=3", "k: int=-(" + writes + ")"},
+      {"k: int=3", "k: int=3, l: List[int]=annotate(List[int], [1, " + writes + "])"},
+      {"  def forward", "  q : Final[int] = " + writes + "\n  def forward"},
+      {") -> Tensor:\n", ") -> Tensor:\n    def inner(n: int=" + writes + "):\n      return n\n"}};
+  for (const auto& [from, to] : edits) {
+    const auto file = fixtures::with_source_edited(good, from, to);
+    expect_refused(options_for(file), {images(2)}, ExitCode::kCorrupt, "is computed");
+    EXPECT_FALSE(target.written()) << to;
+  }
+}
+
+TEST(Loading, TakesTheDefaultsThatExportsWrite) {
+  const auto plain = with_forward("\ndef forward(self, x, k: int=3):\n" + std::string(kHead) +
+                                  "    return " + kTail + " * k\n");
+  const auto file = fixtures::with_source_edited(
+      plain, "k: int=3",
+      "k: int=3, s: float=-1.5, z: complex=1.-2.j, low: float=-inf, text: str=\"a\\\"b(\", "
+      "t: Tuple[int, bool]=(1, True), e: List[int]=annotate(List[int], []), "
+      "m: Optional[Tensor]=None, d: Device=torch.device(\"cpu\")");
+  const at::Tensor x = images(3);
+  EXPECT_TRUE(at::equal(Backbone::load(options_for(file), {x})->run({x}),
+                        Backbone::load(options_for(plain), {x})->run({x})));
 }
 
 TEST(Loading, RefusesAFileWithoutForward) {
