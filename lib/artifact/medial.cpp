@@ -95,7 +95,7 @@ struct MedialReader::State {
   Holder holder;
   std::vector<Holder> sources;
   std::vector<std::int64_t> source_rows;
-  std::string path, output_kind;
+  std::string path, output_kind, transform;
   std::int64_t classes = 0;
   MedialRows rows;
   std::vector<MedialLayer> layers;
@@ -108,6 +108,7 @@ MedialReader::State::State(const std::string& file) : holder(file), path(file) {
   const io::Group& root = holder.reader.root();
   classes = root.integer("classes");
   output_kind = root.text("output_kind");
+  if (root.has_attribute("transform")) transform = root.text("transform");
   if (classes < 2) fail(ExitCode::kCorrupt, "{}: {} classes, expected 2 or more", path, classes);
   rows = read_medial_rows(root);
   blocks = root.read<std::int64_t>("blocks");
@@ -203,6 +204,9 @@ std::int64_t MedialReader::classes() const {
 }
 const std::string& MedialReader::output_kind() const {
   return state_->output_kind;
+}
+const std::string& MedialReader::transform() const {
+  return state_->transform;
 }
 const MedialRows& MedialReader::rows() const {
   return state_->rows;

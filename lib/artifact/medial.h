@@ -61,6 +61,7 @@ class MedialReader {
   const io::Provenance& provenance() const;
   std::int64_t classes() const;
   const std::string& output_kind() const;  // "logits" or "probabilities"
+  const std::string& transform() const;    // from a raw sample to an input; "" where unknown
   const MedialRows& rows() const;
   const std::vector<MedialLayer>& layers() const;           // in order of depth
   const MedialLayer& layer(const std::string& name) const;  // throws Error, names the known

@@ -52,6 +52,30 @@ void write_layer(io::Group group, const LayerStudy& layer) {
               {static_cast<std::int64_t>(rungs.size()) / kRungColumns, kRungColumns});
 }
 
+void write_asked(io::Group& root, const std::vector<StudyUnit>& units) {
+  if (units.empty()) return;
+  std::vector<std::string> layers;
+  std::vector<std::int64_t> brackets;
+  for (const auto& unit : units) {
+    layers.push_back(unit.layer);
+    brackets.push_back(unit.bracket);
+  }
+  io::Group group = root.create_group("asked");
+  group.write_texts("layer", layers);
+  group.write("bracket", brackets);
+}
+
+std::vector<StudyUnit> read_asked(const io::Group& root) {
+  std::vector<StudyUnit> units;
+  if (!root.has("asked")) return units;
+  const auto group = root.group("asked");
+  const auto layers = group.read_texts("layer");
+  const auto brackets =
+      group.read<std::int64_t>("bracket", {static_cast<std::int64_t>(layers.size())});
+  for (std::size_t i = 0; i < layers.size(); ++i) units.push_back({layers[i], brackets[i]});
+  return units;
+}
+
 RungResult rung_of(const double* row) {
   RungResult rung;
   rung.rung = static_cast<std::int64_t>(row[1]);
@@ -150,6 +174,26 @@ bool Study::complete() const {
                      [](const auto& layer) { return layer.complete; });
 }
 
+std::vector<StudyUnit> units_of(const std::vector<std::string>& layers, std::int64_t brackets) {
+  std::vector<StudyUnit> units;
+  for (const auto& layer : layers) {
+    for (std::int64_t bracket = 0; bracket < brackets; ++bracket) units.push_back({layer, bracket});
+  }
+  return units;
+}
+
+std::vector<StudyUnit> missing(const Study& study) {
+  std::vector<StudyUnit> units;
+  for (const auto& unit : study.asked) {
+    const bool found =
+        std::any_of(study.layers.begin(), study.layers.end(), [&](const LayerStudy& layer) {
+          return StudyUnit{layer.layer, layer.bracket} == unit;
+        });
+    if (!found) units.push_back(unit);
+  }
+  return units;
+}
+
 std::vector<const Trial*> pareto_front(const std::vector<const LayerStudy*>& brackets) {
   std::vector<const Trial*> best;
   std::size_t highest = 1;
@@ -232,6 +276,7 @@ void write_study(const std::string& path, const Study& study, const CommonOption
   root.set("train_ids_hash", study.train_ids_hash);
   root.set("validation_ids_hash", study.validation_ids_hash);
   root.write_text("settings", study.settings);
+  write_asked(root, study.asked);
   auto layers = root.create_group("layers");
   for (std::size_t i = 0; i < study.layers.size(); ++i) {
     write_layer(layers.create_group(fmt::format("{:04}", i)), study.layers[i]);
@@ -255,6 +300,7 @@ Study read_study(const std::string& path) {
   study.train_ids_hash = root.text("train_ids_hash");
   study.validation_ids_hash = root.text("validation_ids_hash");
   study.settings = root.read_text("settings");
+  study.asked = read_asked(root);
   const auto layers = root.group("layers");
   for (const auto& name : layers.children()) {
     study.layers.push_back(read_layer(layers.group(name), study.classes));

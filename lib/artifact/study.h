@@ -60,16 +60,32 @@ struct Choice {
   std::string reason;            // why there is none
 };
 
+// One search of one layer.
+struct StudyUnit {
+  std::string layer;
+  std::int64_t bracket = 0;
+
+  bool operator==(const StudyUnit& other) const {
+    return layer == other.layer && bracket == other.bracket;
+  }
+};
+
 struct Study {
   std::int64_t classes = 0, validation_samples = 0;
   double tolerance = 0;
   std::string objective, settings;  // settings: what the trials depend on, as YAML lines
   std::string train_ids_hash, validation_ids_hash;
+  std::vector<StudyUnit> asked;    // of all shards together; empty in files that don't say
   std::vector<LayerStudy> layers;  // by depth, then bracket
   io::Provenance provenance;       // filled on reading
 
   bool complete() const;
 };
+
+// The units of these layers, which are in order of depth.
+std::vector<StudyUnit> units_of(const std::vector<std::string>& layers, std::int64_t brackets);
+// Those that were asked for and are not there, in order.
+std::vector<StudyUnit> missing(const Study& study);
 
 // Trials of the highest rung that no other one of it beats in utility at no more FLOPs;
 // by rising FLOPs.

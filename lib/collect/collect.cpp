@@ -30,22 +30,6 @@ constexpr double kGiB = 1024.0 * 1024 * 1024;
 constexpr std::int64_t kScaleRows = 512;  // training samples that the int8 scale is taken from
 
 // Samples to load the backbone with: enough rows for it to be tried on.
-at::Tensor example_inputs(const data::Dataset& dataset, const data::Transform& transform,
-                          const Options& options) {
-  constexpr std::int64_t kRows = 4;
-  std::vector<std::int64_t> first = data::all_indices(dataset);
-  data::LoaderOptions loading;
-  loading.batch_size = kRows;
-  loading.threads = 1;
-  loading.prefetch = 1;
-  loading.skip_bad = options.data.skip_bad;
-  if (!loading.skip_bad) first.resize(std::min<std::size_t>(first.size(), kRows));
-  data::BatchLoader loader(dataset, transform, first, loading);
-  const auto batch = loader.next();
-  if (!batch) fail(ExitCode::kNothingProcessed, "{}: no sample", dataset.name());
-  return batch->inputs;
-}
-
 // The candidates of the profile are what is recorded, so it must be of this backbone.
 void follow_profile(const model::Backbone& backbone, Options& options,
                     std::map<std::string, io::Provenance>& inputs) {
@@ -218,8 +202,8 @@ Result record(const Options& given) {
 
   const auto dataset = data::open_dataset(options.data, options.common);
   const data::Transform transform(options.data);
-  const auto backbone =
-      model::Backbone::load(options.backbone, {example_inputs(*dataset, transform, options)});
+  const auto backbone = model::Backbone::load(
+      options.backbone, {data::first_inputs(*dataset, transform, options.data.skip_bad)});
   std::map<std::string, io::Provenance> inputs = {
       {"backbone", io::outside_input("backbone", backbone->hash(), describe_backbone(options))},
       {"data", io::outside_input("data", dataset->content_hash(), dataset->name())}};

@@ -255,6 +255,21 @@ std::vector<std::int64_t> all_indices(const Dataset& dataset) {
   return indices;
 }
 
+at::Tensor first_inputs(const Dataset& dataset, const Transform& transform, bool skip_bad) {
+  constexpr std::int64_t kRows = 4;
+  std::vector<std::int64_t> first = all_indices(dataset);
+  LoaderOptions loading;
+  loading.batch_size = kRows;
+  loading.threads = 1;
+  loading.prefetch = 1;
+  loading.skip_bad = skip_bad;
+  if (!skip_bad) first.resize(std::min<std::size_t>(first.size(), kRows));
+  BatchLoader loader(dataset, transform, first, loading);
+  const auto batch = loader.next();
+  if (!batch) fail(ExitCode::kNothingProcessed, "{}: no sample", dataset.name());
+  return batch->inputs;
+}
+
 std::vector<std::int64_t> input_shape(const Dataset& dataset, const Transform& transform,
                                       bool skip_bad) {
   const std::int64_t tries = skip_bad ? std::min<std::int64_t>(dataset.size(), 100) : 1;

@@ -65,6 +65,10 @@ class BatchLoader {
 // Positions 0 .. dataset.size() - 1.
 std::vector<std::int64_t> all_indices(const Dataset& dataset);
 
+// The first samples, transformed, as many as tell a model's kind of output: [4, ...], or fewer.
+// Throws Error(kNothingProcessed) where there is none.
+at::Tensor first_inputs(const Dataset& dataset, const Transform& transform, bool skip_bad = false);
+
 // The shape of one input after the transform, without the batch dimension: of the first
 // sample, or with skip_bad of the first that can be read (of 100; else
 // Error(kNothingProcessed)).

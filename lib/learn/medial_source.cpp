@@ -3,7 +3,6 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
-#include <numeric>
 #include <unordered_map>
 
 #include "artifact/medial_loader.h"
@@ -16,10 +15,6 @@ namespace cachectl::learn {
 namespace {
 
 constexpr std::int64_t kReadRows = 512;
-
-std::int64_t values_of(const std::vector<std::int64_t>& shape) {
-  return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
-}
 
 // The precision that rows are kept in. int8 is kept dequantised.
 at::ScalarType kept_type(io::DType stored) {
@@ -92,7 +87,7 @@ MedialSource::MedialSource(const artifact::MedialReader& medial,
 double MedialSource::bytes_of(std::size_t layer) const {
   const auto& description = medial_.layer(layers_[layer].name);
   const double width = description.stored == io::DType::kFloat32 ? 4 : 2;
-  return width * static_cast<double>(values_of(layers_[layer].shape)) *
+  return width * static_cast<double>(layers_[layer].values()) *
          static_cast<double>(train_rows_.size() + validation_rows_.size());
 }
 

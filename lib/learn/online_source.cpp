@@ -2,6 +2,7 @@
 
 #include <ATen/ATen.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "base/error.h"
@@ -22,11 +23,17 @@ OnlineSource::OnlineSource(const artifact::MedialReader& medial,
       transform_(transform),
       augment_(augment),
       threads_(threads),
+      memory_bytes_(memory_bytes),
       seed_(seed) {
   const auto* recorded = medial.provenance().find("backbone");
   if (recorded != nullptr && recorded->content_hash != backbone_->hash()) {
     fail(ExitCode::kIncompatible, "{} was recorded with another backbone ({:.12}) than {} ({:.12})",
          medial.path(), recorded->content_hash, backbone_->options().path, backbone_->hash());
+  }
+  if (!medial.transform().empty() && medial.transform() != transform.text()) {
+    fail(ExitCode::kIncompatible,
+         "{}: recorded from inputs transformed by '{}', the configuration says '{}'", medial.path(),
+         medial.transform(), transform.text());
   }
   std::unordered_map<std::uint64_t, std::int64_t> position;
   for (std::int64_t i = 0; i < dataset.size(); ++i) position[dataset.id(i)] = i;
@@ -39,6 +46,17 @@ OnlineSource::OnlineSource(const artifact::MedialReader& medial,
     }
     indices_.push_back(found->second);
   }
+}
+
+const model::SegmentChain& OnlineSource::chain_up_to(const std::vector<std::size_t>& layers) {
+  if (!chain_ || layers != cut_behind_) {
+    std::vector<std::string> names;
+    names.reserve(layers.size());
+    for (const auto layer : layers) names.push_back(recorded_.layers()[layer].name);
+    chain_.emplace(backbone_->cut(names));
+    cut_behind_ = layers;
+  }
+  return *chain_;
 }
 
 void OnlineSource::epoch(std::int64_t epoch, std::int64_t count, std::int64_t batch_size,
@@ -57,13 +75,18 @@ void OnlineSource::epoch(std::int64_t epoch, std::int64_t count, std::int64_t ba
   options.view = epoch + 1;
   options.pool = indices_;
   data::BatchLoader loader(dataset_, transform_, std::move(wanted), options);
-  std::vector<std::string> names;
-  names.reserve(layers.size());
-  for (const auto layer : layers) names.push_back(recorded_.layers()[layer].name);
-  const model::SegmentChain chain = backbone_->cut(names);
-  // A batch on one thread, and others beside it.
+  const model::SegmentChain& chain = chain_up_to(layers);
+  // A batch on one thread, and others beside it, as many as memory has room for.
+  double batch_bytes = 0;
+  for (const auto layer : layers) {
+    batch_bytes += static_cast<double>(recorded_.layers()[layer].values()) *
+                   static_cast<double>(batch_size * sizeof(float));
+  }
+  const auto room = static_cast<std::int64_t>(memory_bytes_ / std::max(1.0, batch_bytes));
+  const std::int64_t ahead =
+      std::clamp<std::int64_t>(room, 1, kAhead + static_cast<std::int64_t>(threads_));
   prefetch(
-      batches_in(total, batch_size), threads_, kAhead + static_cast<std::int64_t>(threads_),
+      batches_in(total, batch_size), std::min(threads_, static_cast<std::size_t>(ahead)), ahead,
       [&](std::int64_t) {
         auto loaded = loader.next();
         if (!loaded) fail(ExitCode::kCorrupt, "{}: samples ended early", dataset_.name());
@@ -73,12 +96,12 @@ void OnlineSource::epoch(std::int64_t epoch, std::int64_t count, std::int64_t ba
           for (std::size_t segment = 0; segment + 1 < chain.size(); ++segment) {
             live = chain.run(segment, live);
             batch.activations.push_back(live[0]
-                                            .to(at::kFloat)
+                                            .to(at::kCPU, at::kFloat)
                                             .contiguous(live[0].dim() == 4
                                                             ? at::MemoryFormat::ChannelsLast
                                                             : at::MemoryFormat::Contiguous));
           }
-          batch.pd = backbone_->probabilities(chain.run(chain.size() - 1, live)[0]);
+          batch.pd = backbone_->probabilities(chain.run(chain.size() - 1, live)[0]).cpu();
           return batch;
         };
       },

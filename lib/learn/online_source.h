@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -18,8 +19,9 @@ namespace cachectl::learn {
 // activations and all. The split and the validation part are the medial file's.
 class OnlineSource : public Source {
  public:
-  // All must outlive the source. threads: of the backbone. Throws Error (incompatible) when
-  // backbone or data are not those of the medial file, by hash and by id.
+  // All must outlive the source. threads: that make batches side by side, fewer where those would
+  // not fit into memory_bytes. Throws Error (incompatible) when backbone or data are not those of
+  // the medial file, by hash and by id.
   OnlineSource(const artifact::MedialReader& medial, const std::vector<std::string>& names,
                std::shared_ptr<const model::Backbone> backbone, const data::Dataset& dataset,
                const data::Transform& transform, const data::AugmentOptions& augment,
@@ -37,14 +39,20 @@ class OnlineSource : public Source {
   }
 
  private:
+  // Cut behind each of these; kept for the next epoch.
+  const model::SegmentChain& chain_up_to(const std::vector<std::size_t>& layers);
+
   MedialSource recorded_;
   std::shared_ptr<const model::Backbone> backbone_;
   const data::Dataset& dataset_;
   const data::Transform& transform_;
   data::AugmentOptions augment_;
   std::size_t threads_;
+  double memory_bytes_;
   std::uint64_t seed_;
   std::vector<std::int64_t> indices_;  // of the training samples in the data set
+  std::optional<model::SegmentChain> chain_;
+  std::vector<std::size_t> cut_behind_;
 };
 
 }  // namespace cachectl::learn

@@ -19,6 +19,10 @@
 
 namespace cachectl::learn {
 
+std::int64_t Layer::values() const {
+  return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
+}
+
 std::int64_t batches_in(std::int64_t count, std::int64_t batch_size) {
   const std::int64_t rest = count % batch_size;
   const std::int64_t batches = count / batch_size + (2 * rest >= batch_size ? 1 : 0);

@@ -13,6 +13,8 @@ namespace cachectl::learn {
 struct Layer {
   std::string name;
   std::vector<std::int64_t> shape;  // of one activation
+
+  std::int64_t values() const;
 };
 
 // Rows of one or several layers, and the backbone's answer to them.

@@ -1,11 +1,30 @@
+#include <fmt/core.h>
+
 #include <algorithm>
 #include <tuple>
 
 #include "base/error.h"
+#include "base/text.h"
 #include "io/artifact.h"
 #include "search/search.h"
 
 namespace cachectl::search {
+namespace {
+
+void require_all(const artifact::Study& study, std::size_t files) {
+  const auto absent = artifact::missing(study);
+  if (absent.empty()) return;
+  std::vector<std::string> names;
+  for (const auto& unit : absent) {
+    names.push_back(fmt::format("{} (bracket {})", unit.layer, unit.bracket));
+  }
+  fail(ExitCode::kUsage,
+       "--merge: {} of the {} searches that were asked for are in none of the {} files: {}; name "
+       "the studies of all shards",
+       absent.size(), study.asked.size(), files, text::join(names, ", "));
+}
+
+}  // namespace
 
 artifact::Study merge(const std::vector<std::string>& paths) {
   artifact::Study whole = artifact::read_study(paths.front());
@@ -24,6 +43,7 @@ artifact::Study merge(const std::vector<std::string>& paths) {
     for (const char* kind : {"medial", "profile", "backbone"}) {
       io::require_same_input(kind, paths.front(), whole.provenance, paths[i], part.provenance);
     }
+    if (whole.asked.empty()) whole.asked = part.asked;
     for (auto& layer : part.layers) {
       for (const auto& known : whole.layers) {
         if (known.layer == layer.layer && known.bracket == layer.bracket) {
@@ -34,6 +54,7 @@ artifact::Study merge(const std::vector<std::string>& paths) {
       whole.layers.push_back(std::move(layer));
     }
   }
+  require_all(whole, paths.size());
   std::stable_sort(whole.layers.begin(), whole.layers.end(), [](const auto& a, const auto& b) {
     return std::tie(a.flops_before, a.layer, a.bracket) <
            std::tie(b.flops_before, b.layer, b.bracket);

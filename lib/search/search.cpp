@@ -14,12 +14,13 @@
 #include "base/text.h"
 #include "learn/figures.h"
 #include "learn/medial_source.h"
+#include "model/precision.h"
 
 namespace cachectl::search {
 namespace {
 
 constexpr double kGiB = 1024.0 * 1024 * 1024;
-// Of a layer's minutes: new trials until here, promotions behind it.
+// Of a layer's minutes: new trials until here, promotions behind it, where there are any.
 constexpr double kShareForNew = 0.6;
 
 struct Shard {
@@ -97,6 +98,35 @@ std::vector<std::string> layers_of(const Options& options, const artifact::Media
   return names;
 }
 
+// By layer, all before the first trial: a limit that can't be met is told at once. Leaves the
+// layers out where nothing fits.
+std::map<std::string, LayerSpace> spaces_of(const Options& options,
+                                            const artifact::MedialReader& medial,
+                                            const artifact::Profile& profile,
+                                            std::vector<std::string>& names) {
+  for (const auto& [name, limit] : options.space.layer_max_macs) {
+    space_of(options.space, name);  // throws where the limit is no number
+    if (std::count(names.begin(), names.end(), name) == 0) {
+      log::warning("search.layer_max_macs: '{}' is not searched", name);
+    }
+  }
+  std::map<std::string, LayerSpace> spaces;
+  std::vector<std::string> left;
+  for (const auto& name : names) {
+    try {
+      spaces.emplace(name, LayerSpace(space_of(options.space, name), medial.layer(name).shape,
+                                      medial.classes(), profile.candidate(name).flops_after));
+      left.push_back(name);
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::kNothingProcessed) throw;
+      log::warning("{} is left out: {}", name, error.what());
+    }
+  }
+  if (left.empty()) fail(ExitCode::kNothingProcessed, "no layer is left to search");
+  names = std::move(left);
+  return spaces;
+}
+
 artifact::Study begun(Options& options, const artifact::MedialReader& medial,
                       const std::filesystem::path& partial) {
   artifact::Study study;
@@ -118,6 +148,11 @@ artifact::Study begun(Options& options, const artifact::MedialReader& medial,
   artifact::Study found = artifact::read_study(partial.string());
   if (found.settings != study.settings || found.train_ids_hash != study.train_ids_hash ||
       found.validation_ids_hash != study.validation_ids_hash) {
+    if (options.common.force) {
+      log::warning("{}: an earlier search with other settings or samples; begins anew",
+                   partial.string());
+      return study;
+    }
     fail(ExitCode::kIncompatible,
          "{}: begun with other settings or samples; use the same ones, or --force to begin anew. "
          "It has\n{}and this run has\n{}",
@@ -133,13 +168,11 @@ void search(Options& options) {
   const artifact::Profile profile = artifact::read_profile(options.profile);
   io::require_same_input("backbone", options.medial, medial.provenance(), options.profile,
                          profile.provenance);
-  const auto names = layers_of(options, medial);
-  for (const auto& [name, limit] : options.space.layer_max_macs) {
-    medial.layer(name);  // throws when unknown
-    space_of(options.space, name);
-  }
+  auto names = layers_of(options, medial);
+  const auto spaces = spaces_of(options, medial, profile, names);
   const auto partial = io::partial_path(options.out);
   artifact::Study study = begun(options, medial, partial);
+  study.asked = artifact::units_of(names, options.brackets);
   const std::map<std::string, io::Provenance> inputs = {{"medial", medial.provenance()},
                                                         {"profile", profile.provenance}};
 
@@ -193,10 +226,9 @@ void search(Options& options) {
           std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
       const double share = (60 * options.minutes - used) / static_cast<double>(units.size() - u);
       clock.end = std::max(1e-3, share);
-      clock.no_new = kShareForNew * clock.end;
+      clock.no_new = strategy.rungs.size() > 1 ? kShareForNew * clock.end : clock.end;
     }
-    const LayerSpace space(space_of(options.space, layer.layer), layer.shape, study.classes,
-                           layer.flops_after);
+    const LayerSpace& space = spaces.at(layer.layer);
     for (const auto& refused : space.refused())
       log::debug("{}: left out: {}", layer.layer, refused);
     const auto seed =
@@ -232,7 +264,9 @@ void describe(OptionTable& table, Options& options) {
 std::string settings_of(Options& options) {
   OptionTable table;
   describe_settings(table, options);
-  return table.effective() + fmt::format("seed: {}\n", options.common.seed);
+  return table.effective() +
+         fmt::format("seed: {}\nprecision: {}\n", options.common.seed,
+                     model::resolved_precision(options.recipe.precision, at::kCPU));
 }
 
 void run(Options& options) {

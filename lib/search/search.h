@@ -38,7 +38,7 @@ void run(Options& options);
 std::string settings_of(Options& options);
 
 // Joins the parts of one study. Throws Error(kIncompatible) that names the two files and
-// what tells them apart.
+// what tells them apart, Error(kUsage) that names what is in none of them.
 artifact::Study merge(const std::vector<std::string>& paths);
 
 // The table of layers and their fronts, or JSON.

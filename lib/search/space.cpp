@@ -89,7 +89,8 @@ void describe(OptionTable& table, Space& space) {
       .range(1e-6, 1);
   table.value("max_macs", &space.max_macs, "of a cache model, multiply-accumulates; 0: no limit")
       .range(0, 1e15);
-  table.value("layer_max_macs", &space.layer_max_macs, "LAYER=MACS: another limit there");
+  table.value("layer_max_macs", &space.layer_max_macs,
+              "LAYER=MACS: instead of max_macs there; 0: no limit");
 }
 
 Space space_of(Space space, const std::string& layer) {
@@ -109,8 +110,10 @@ LayerSpace::LayerSpace(Space space, model::Sizes shape, std::int64_t classes, do
     : space_(std::move(space)), shape_(std::move(shape)), classes_(classes) {
   complete(space_);
   largest_flops_ = space_.max_cost * flops_after;
-  if (space_.max_macs > 0) {
-    largest_flops_ = std::min(largest_flops_, 2 * static_cast<double>(space_.max_macs));
+  const double flops = 2 * static_cast<double>(space_.max_macs);
+  if (flops > 0 && flops < largest_flops_) {
+    largest_flops_ = flops;
+    limit_ = "max_macs or layer_max_macs";
   }
   for (const auto kernel : space_.kernels) {
     if (kernel % 2 == 0)
@@ -240,10 +243,10 @@ Architecture LayerSpace::draw(Rng& rng) const {
     Architecture architecture = draw_once(rng);
     if (contains(architecture)) return architecture;
   }
-  fail(ExitCode::kUsage,
-       "search: no architecture of the space fits an activation of {} with at most {} FLOPs: raise "
-       "search.max_cost, or widen the space",
-       text::shape(shape_), text::count(largest_flops_));
+  fail(ExitCode::kNothingProcessed,
+       "no architecture of the space fits an activation of {} with at most {} FLOPs: raise "
+       "search.{}, or widen the space",
+       text::shape(shape_), text::count(largest_flops_), limit_);
 }
 
 Architecture LayerSpace::mutate(const Architecture& parent, Rng& rng) const {

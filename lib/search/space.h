@@ -34,7 +34,8 @@ Space space_of(Space space, const std::string& layer);
 // A space for one layer: draws and changes architectures that fit it.
 class LayerSpace {
  public:
-  // Throws Error(kUsage) for names or numbers that can't be, or when nothing in it fits.
+  // Throws Error(kUsage) for names or numbers that can't be, Error(kNothingProcessed) when nothing
+  // in it fits.
   // flops_after: C2 of the layer.
   LayerSpace(Space space, model::Sizes shape, std::int64_t classes, double flops_after);
 
@@ -62,6 +63,7 @@ class LayerSpace {
   model::Sizes shape_;
   std::int64_t classes_;
   double largest_flops_;
+  const char* limit_ = "max_cost";  // the option that sets it
   std::vector<model::HeadLayer> pools_;
   std::vector<model::Architecture> first_;
   std::vector<std::string> refused_;

@@ -20,6 +20,7 @@
 #include "base/table.h"
 #include "base/text.h"
 #include "data/dataset.h"
+#include "data/loader.h"
 #include "data/transform.h"
 #include "learn/lesson.h"
 #include "learn/medial_source.h"
@@ -43,6 +44,10 @@ void describe_settings(OptionTable& table, Options& options) {
   table.value("no_views", &options.no_views, "leave out the views that were collected");
   table.value("online_augment", &options.online_augment,
               "fresh views in every epoch, answered by the backbone");
+  table
+      .value("view_precision", &options.view_precision,
+             "that the backbone answers fresh views in; auto: bfloat16 where that is native")
+      .choices({"auto", "float32", "bfloat16"});
   table.value("cascade", &options.cascade,
               "each cache model also takes the logits of the one in front of it");
   table.value("validate_every", &options.validate_every, "epochs; the last one always")
@@ -51,6 +56,17 @@ void describe_settings(OptionTable& table, Options& options) {
       .value("patience", &options.patience,
              "stop a layer after so many validations without a gain; 0: never")
       .range(0, 10000);
+}
+
+// Of online views only.
+void describe_views(OptionTable& table, Options& options) {
+  const std::size_t before = table.options().size();
+  model::describe(table, options.backbone);
+  for (std::size_t i = before; i < table.options().size(); ++i) {
+    table.options()[i].is_required = false;
+  }
+  data::describe(table, options.data);
+  data::describe(table, options.augment);
 }
 
 // What is trained: by layer, in order of depth.
@@ -122,11 +138,11 @@ struct Views {
     described.device = options.common.device;
     described.path = options.common.resolve(described.path);
     described.precision =
-        model::resolved_precision(options.recipe.precision, at::Device(described.device));
+        model::resolved_precision(options.view_precision, at::Device(described.device));
     dataset = data::open_dataset(options.data, options.common);
     transform = data::Transform(options.data);
-    const auto backbone =
-        model::Backbone::load(described, {transform(dataset->read(0)).unsqueeze(0)});
+    const auto backbone = model::Backbone::load(
+        described, {data::first_inputs(*dataset, transform, options.data.skip_bad)});
     source = std::make_unique<learn::OnlineSource>(medial, names, backbone, *dataset, transform,
                                                    options.augment, threads, memory, seed);
   }
@@ -171,14 +187,7 @@ void describe(OptionTable& table, Options& options) {
   table.input("study", options.study, "of the search; or name architectures");
   table.output("out", options.out, "the trained cache models").required();
   describe_settings(table, options);
-  // For online views only.
-  const std::size_t before = table.options().size();
-  model::describe(table, options.backbone);
-  for (std::size_t i = before; i < table.options().size(); ++i) {
-    table.options()[i].is_required = false;
-  }
-  data::describe(table, options.data);
-  data::describe(table, options.augment);
+  describe_views(table, options);
   table.section("train");
   table.value("minutes", &options.minutes, "shorten the training to fit; 0: no limit")
       .range(0, 1e6);
@@ -210,14 +219,17 @@ void run(Options& options) {
   learn::Workers workers(threads);
   OptionTable table;
   describe_settings(table, options);
-  std::string settings = table.effective() + fmt::format("seed: {}\nmedial: {}\n", seed,
-                                                         medial.provenance().content_hash);
+  if (options.online_augment) describe_views(table, options);
+  std::string settings =
+      table.effective() +
+      fmt::format("seed: {}\nmedial: {}\nprecision: {}\n", seed, medial.provenance().content_hash,
+                  model::resolved_precision(options.recipe.precision, at::kCPU));
   for (const auto& [layer, architecture] : chosen) {
     settings += fmt::format("{}: {}\n", layer, architecture.text());
   }
 
   const auto partial = io::partial_path(options.out);
-  const bool go_on = std::filesystem::exists(partial) && options.common.resume;
+  bool go_on = std::filesystem::exists(partial) && options.common.resume;
   if (std::filesystem::exists(partial) && !go_on && !options.common.force) {
     fail(ExitCode::kCannotOpen,
          "{}: an earlier training left it; go on with --resume, or begin anew with --force",
@@ -227,9 +239,16 @@ void run(Options& options) {
   learn::Recipe recipe = options.recipe;
   Standing standing;
   if (go_on) {
-    standing = read_standing(partial.string(), settings);
-    recipe.epochs = standing.epochs;
-    log::info("goes on behind epoch {}", standing.epochs_done);
+    try {
+      standing = read_standing(partial.string(), settings);
+      recipe.epochs = standing.epochs;
+      log::info("goes on behind epoch {}", standing.epochs_done);
+    } catch (const Error& error) {
+      if (!options.common.force || error.code() != ExitCode::kIncompatible) throw;
+      log::warning("{}: an earlier training with other settings or samples; begins anew",
+                   partial.string());
+      go_on = false;
+    }
   }
   const auto begin_courses = [&] {
     std::vector<Course> courses;

@@ -24,6 +24,7 @@ struct Options {
   // loaded for this alone.
   bool online_augment = false;
   model::BackboneOptions backbone;
+  std::string view_precision = "auto";  // that it answers them in; auto: bfloat16 where native
   data::Options data;
   data::AugmentOptions augment = data::AugmentOptions::usual();
   // Each cache model also takes the logits of the trained one in front of it.

@@ -47,8 +47,10 @@ class Online : public testing::Test {
     artifact::write_medial(path_, plan, pd_, {activations_}, common,
                            {{"backbone", io::outside_input("backbone", hash, "b")}});
   }
-  OnlineSource source(const artifact::MedialReader& medial, const data::AugmentOptions& augment) {
-    return {medial, {layer_}, backbone_.backbone(), *dataset_, transform_, augment, 1, 1e9, 3};
+  OnlineSource source(const artifact::MedialReader& medial, const data::AugmentOptions& augment,
+                      std::size_t threads = 1, double memory = 1e9) {
+    return {medial, {layer_}, backbone_.backbone(), *dataset_, transform_, augment, threads,
+            memory, 3};
   }
 
   const CachedBackbone backbone_;
@@ -95,6 +97,25 @@ TEST_F(Online, DrawsOtherViewsInEveryEpochAndTheSameForTheSameSeed) {
   EXPECT_NE(sum(0), sum(1));
 }
 
+TEST_F(Online, GivesTheSameBatchesHoweverManyThreadsMakeThem) {
+  const artifact::MedialReader medial(path_);
+  const auto augment = data::AugmentOptions::usual();
+  const auto batches = [&](std::size_t threads, double memory) {
+    auto online = source(medial, augment, threads, memory);
+    std::vector<at::Tensor> all;
+    for (std::int64_t epoch = 0; epoch < 3; ++epoch) {
+      online.epoch(epoch, kTrain, 4, {0}, [&](const Batch& batch) {
+        all.push_back(batch.activations[0].flatten());
+        all.push_back(batch.pd.flatten());
+      });
+    }
+    return at::cat(all);
+  };
+  const at::Tensor one = batches(1, 1e9);
+  EXPECT_TRUE(one.equal(batches(4, 1e9)));
+  EXPECT_TRUE(one.equal(batches(4, 1))) << "room for one batch at a time";
+}
+
 TEST_F(Online, RefusesAnotherBackboneAndOtherSamples) {
   write(plan_, "another");
   expect_error([&] { source(artifact::MedialReader(path_), {}); }, ExitCode::kIncompatible,
@@ -104,6 +125,12 @@ TEST_F(Online, RefusesAnotherBackboneAndOtherSamples) {
   write(other, backbone_.backbone()->hash());
   expect_error([&] { source(artifact::MedialReader(path_), {}); }, ExitCode::kIncompatible,
                "is not in synthetic");
+  auto transformed = plan_;
+  transformed.rows.ids[0] ^= 1;
+  transformed.notes["transform"] = "mean 9";
+  write(transformed, backbone_.backbone()->hash());
+  expect_error([&] { source(artifact::MedialReader(path_), {}); }, ExitCode::kIncompatible,
+               "transformed by 'mean 9'");
 }
 
 }  // namespace

@@ -77,8 +77,28 @@ TEST_F(Search, EndedBySignalAndResumedGivesTheBytesOfOneRun) {
   cut.common.force = false;
   expect_error([&] { quietly(cut); }, ExitCode::kCannotOpen, "--resume");
   cut.common.resume = true;
+  auto other = cut;
+  other.strategy.trials = 8;
+  expect_error([&] { quietly(other); }, ExitCode::kIncompatible, "begun with other settings");
+  other.common.force = true;
+  other.out = scratch_.path("anew.h5");
+  std::filesystem::copy_file(partial, io::partial_path(other.out));
+  quietly(other);
+  EXPECT_EQ(artifact::read_study(other.out).layers[0].trials.size(), 8U);
   quietly(cut);
   EXPECT_EQ(bytes_of(whole.out), bytes_of(cut.out));
+}
+
+TEST_F(Search, LeavesOutALayerWhereNothingFitsBeforeTheFirstTrial) {
+  auto some = options("some.h5");
+  some.space.layer_max_macs = {{"early", "1"}, {"nowhere", "5"}};
+  quietly(some);
+  for (const auto& layer : artifact::read_study(some.out).layers) {
+    EXPECT_NE(layer.layer, "early");
+  }
+  some.space.max_macs = 1;
+  some.space.layer_max_macs = {};
+  expect_error([&] { quietly(some); }, ExitCode::kNothingProcessed, "no layer is left");
 }
 
 TEST_F(Search, ShardsMergeIntoTheStudyOfOneRun) {

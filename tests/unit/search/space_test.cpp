@@ -107,7 +107,17 @@ TEST(Space, RefusesWhatCantBe) {
   space.first = {{"a", "conv3x3-"}};
   expect_error([&] { LayerSpace(space, {4, 8, 8}, 10, 1e9); }, ExitCode::kUsage, "'conv3x3-'");
   space = {};
-  expect_error([&] { LayerSpace(space, {4, 8, 8}, 10, 10); }, ExitCode::kUsage, "max_cost");
+  expect_error(
+      [&] {
+        LayerSpace(space, {4, 8, 8}, 10, 10);
+      },
+      ExitCode::kNothingProcessed, "raise search.max_cost");
+  space.max_macs = 5;
+  expect_error(
+      [&] {
+        LayerSpace(space, {4, 8, 8}, 10, 1e9);
+      },
+      ExitCode::kNothingProcessed, "raise search.max_macs or layer_max_macs");
 }
 
 }  // namespace

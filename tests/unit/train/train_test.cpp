@@ -113,6 +113,14 @@ TEST_F(Train, EndedBySignalAndResumedGivesTheBytesOfOneRun) {
   again.common.resume = true;
   again.recipe.learning_rate = 0.5;
   expect_error([&] { quietly(again); }, ExitCode::kIncompatible, "learning_rate: 0.5");
+  // With --force as well, what does not fit is begun anew: the bytes of a run from nothing.
+  auto anew = options("anew.h5"), fresh = options("fresh.h5");
+  anew.recipe.learning_rate = fresh.recipe.learning_rate = 0.004;
+  anew.common.resume = true;
+  std::filesystem::copy_file(partial, io::partial_path(anew.out));
+  quietly(anew);
+  quietly(fresh);
+  EXPECT_EQ(bytes_of(anew.out), bytes_of(fresh.out));
   cut.common.resume = true;
   quietly(cut);
   EXPECT_EQ(bytes_of(whole.out), bytes_of(cut.out));
