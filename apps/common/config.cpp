@@ -14,8 +14,8 @@ namespace cachectl::app {
 namespace {
 
 // Sections that several tools read; each tool's own section is its verb.
-const std::vector<std::string> kSharedSections = {"backbone", "backbone_training", "data", "split",
-                                                  "augment"};
+const std::vector<std::string> kSharedSections = {"backbone", "backbone_training", "data",
+                                                  "split",    "augment",           "engine"};
 const std::vector<std::string> kRootKeys = {"seed", "threads", "device"};
 
 std::vector<std::string> known_at_root() {

@@ -7,6 +7,12 @@
 
 namespace cachectl::app {
 
+std::string off_flag(const Option& option) {
+  const bool is_switch = std::holds_alternative<bool*>(option.target);
+  if (!is_switch || option.flag.empty() || option.flag.rfind("--no-", 0) == 0) return "";
+  return "--no-" + option.flag.substr(2);
+}
+
 Flags parse_flags(OptionTable& table, int argc, char** argv) {
   CLI::App cli;
   cli.set_help_flag();
@@ -22,7 +28,12 @@ Flags parse_flags(OptionTable& table, int argc, char** argv) {
     known.push_back(option.flag);
     auto& words = flags.words[&option];
     if (std::holds_alternative<bool*>(option.target)) {
-      parsed[&option] = cli.add_flag(option.flag, words);
+      std::string names = option.flag;
+      if (const std::string off = off_flag(option); !off.empty()) {
+        known.push_back(off);
+        names += ",!" + off;
+      }
+      parsed[&option] = cli.add_flag(names, words);
       continue;
     }
     const bool repeats = option.target.index() >= 4;  // lists and maps

@@ -14,6 +14,10 @@ struct Flags {
   bool help = false, version = false, list_inputs = false, list_flags = false;
 };
 
+// What switches a boolean off: "--no-shrink"; "" for other options, and where the flag itself
+// says no already.
+std::string off_flag(const Option& option);
+
 // argv[0] is passed over. Throws Error (usage); an unknown flag names the nearest one.
 Flags parse_flags(OptionTable& table, int argc, char** argv);
 

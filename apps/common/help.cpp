@@ -5,6 +5,7 @@
 #include <ostream>
 
 #include "base/text.h"
+#include "common/flags.h"
 
 namespace cachectl::app {
 namespace {
@@ -45,6 +46,10 @@ void print_option(std::ostream& out, const Option& option) {
   const bool is_switch = std::holds_alternative<bool*>(option.target);
   std::string left = option.flag.empty() ? option.key + ":" : option.flag;
   if (option.is_positional) left = "FILE";
+  // Where it is on, a reader looks for the way to switch it off.
+  if (const auto* const on = std::get_if<bool*>(&option.target); on != nullptr && **on) {
+    if (const std::string off = off_flag(option); !off.empty()) left += ", " + off;
+  }
   if (!is_switch && !option.is_positional) left += " " + option.type_name();
   out << "  " << left << '\n';
   print_wrapped(out, option.help + remark(option), 6);
@@ -102,6 +107,7 @@ void print_flags(std::ostream& out, const std::vector<Command>& commands,
     if (option.flag.empty() || option.is_positional) continue;
     const bool is_switch = std::holds_alternative<bool*>(option.target);
     out << option.flag << ' ' << (is_switch ? "-" : option.type_name()) << '\n';
+    if (const std::string off = off_flag(option); !off.empty()) out << off << " -\n";
   }
 }
 
