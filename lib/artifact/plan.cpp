@@ -22,6 +22,8 @@ void write_certificate(io::Group group, const Certificate& certificate) {
   group.set("samples_needed", certificate.samples_needed);
   group.set("certify_ids_hash", certificate.certify_ids_hash);
   group.set("bound", certificate.bound);
+  group.set("precision", certificate.precision);
+  if (!certificate.storage.empty()) group.set("storage", certificate.storage);
   group.set("list_hash", certificate.list_hash);
   group.set("list_size", certificate.list_size);
   group.set("list_tested", certificate.list_tested);
@@ -39,6 +41,8 @@ Certificate read_certificate(const io::Group& group) {
   certificate.samples_needed = group.integer("samples_needed");
   certificate.certify_ids_hash = group.text("certify_ids_hash");
   certificate.bound = group.text("bound");
+  if (group.has_attribute("precision")) certificate.precision = group.text("precision");
+  if (group.has_attribute("storage")) certificate.storage = group.text("storage");
   certificate.list_hash = group.text("list_hash");
   certificate.list_size = group.integer("list_size");
   certificate.list_tested = group.integer("list_tested");
@@ -156,6 +160,34 @@ Plan read_one(const io::Group& group, const PlanFile& file) {
 }
 
 }  // namespace
+
+std::string outside_of(const Certificate& certificate, const std::string& precision,
+                       const std::string& cache_precision) {
+  if (precision == certificate.precision && cache_precision == certificate.precision) return "";
+  return fmt::format(
+      "certified at {}{}; this run is at {} (backbone) and {} (cache models), outside it",
+      certificate.precision,
+      certificate.storage.empty() ? "" : " on " + certificate.storage + " activations", precision,
+      cache_precision);
+}
+
+const char* name_of(Emptiness emptiness) {
+  switch (emptiness) {
+    case Emptiness::kNothingPays:
+      return "nothing pays";
+    case Emptiness::kNothingCertified:
+      return "nothing certified";
+    case Emptiness::kNoCertifiedPays:
+      return "no certified plan pays";
+  }
+  return "";
+}
+
+Emptiness emptiness_of(const Certificate* certificate) {
+  if (certificate == nullptr || certificate->list_size == 0) return Emptiness::kNothingPays;
+  return certificate->list_certified > 0 ? Emptiness::kNoCertifiedPays
+                                         : Emptiness::kNothingCertified;
+}
 
 const Plan& PlanFile::plan_for(std::int64_t batch) const {
   const Plan* nearest = nullptr;

@@ -28,11 +28,30 @@ struct Certificate {
   std::int64_t samples_needed = 0;  // when it does not hold; 0: no number helps
   std::string certify_ids_hash;
   std::string bound = "exact binomial, fixed-sequence testing";
+  // What k was counted on: cache models of this precision, asked about activations as the medial
+  // file keeps them ("float16"; several: "float16, int8"). storage "": not recorded.
+  std::string precision = "float32", storage;
   // SHA-256 of the frozen list it was tested in, and how many plans of the list there
   // were, were tested, and were certified.
   std::string list_hash;
   std::int64_t list_size = 0, list_tested = 0, list_certified = 0;
 };
+
+// How a run in these precisions lies outside the certificate: "certified at float32 on float16
+// activations; this run is at bfloat16 (backbone) and float32 (cache models), outside it". Empty:
+// it does not.
+std::string outside_of(const Certificate& certificate, const std::string& precision,
+                       const std::string& cache_precision);
+
+// Why a plan has no exits.
+enum class Emptiness : std::uint8_t {
+  kNothingPays,       // no set of cache models within the tolerance costs less than the backbone
+  kNothingCertified,  // some would, and none of them passed the test
+  kNoCertifiedPays    // some passed, and none of those costs less at the plan's batch size
+};
+const char* name_of(Emptiness emptiness);  // "nothing pays", ...
+// certificate: the empty plan's; nullptr where none was asked for.
+Emptiness emptiness_of(const Certificate* certificate);
 
 // A subset that would have been next, with what it would save.
 struct RunnerUp {

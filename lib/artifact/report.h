@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -61,12 +62,12 @@ struct ExitOutcome {
   std::string layer, architecture;  // "backbone", "" for the last
   double threshold = 0, temperature = 1;
   std::int64_t reach = 0, hits = 0;
-  double hit_rate = 0;                             // of those that reach it
+  Interval hit_rate;                               // of those that reach it
   double share = 0;                                // of all samples: answered here
   Interval cache_accuracy;                         // hits that agree with the backbone
   Interval gt_accuracy;                            // labels: hits that are right
   double backbone_accuracy = 0;                    // labels: the backbone's on the same hits
-  double effect = 0;                               // labels: accuracy gained over all samples
+  Interval effect;                                 // labels: accuracy gained over all samples
   std::array<std::int64_t, kVerdicts> verdicts{};  // labels: of the hits
   double segment_flops = 0, cache_flops = 0;       // before this exit since the last; C1
 };
@@ -89,19 +90,23 @@ struct PlanOutcome {
   std::int64_t batch = 0;                            // the one it is meant for; 0: any
   std::vector<ExitOutcome> exits;                    // by depth, the backbone last
   Interval agreement;                                // with the backbone, over all samples
-  Interval accuracy_plain, accuracy_cached, effect;  // labels; effect: paired bootstrap
+  Interval accuracy_plain, accuracy_cached, effect;  // labels
   double flops_plain = 0, flops_cached = 0;          // RQ2, per sample
   double predicted_saving = 0, predicted_risk = 0;   // select's, on validation
   std::int64_t cache_bytes = 0, cache_parameters = 0;
   std::vector<ClassOutcome> classes;
   bool has_certificate = false;
   CertificateOutcome certificate;
+
+  // Why it is the backbone alone; nothing where it has exits.
+  std::optional<Emptiness> emptiness() const;
 };
 
 // RQ2: bytes of tensors alive at once while inferring one batch, from the allocator;
 // inputs and weights apart. -1: could not be measured on this device.
 struct MemoryUse {
   std::int64_t batch = 0, plain_bytes = 0, cached_bytes = 0;
+  std::size_t plan = 0;  // index into Report::plans
 };
 
 struct Quantiles {
@@ -186,6 +191,9 @@ struct Report {
   io::Provenance provenance;  // filled on reading: the chain back to backbone and data
 
   bool has_labels() const { return labelled > 0; }
+  // What select expected this row to save: of plans chosen by latency, at the batch size that they
+  // were chosen for. NaN elsewhere.
+  double predicted_saving(const Latency& row) const;
 };
 
 // Returns the header as written.

@@ -5,7 +5,8 @@
 #include "artifact/report.h"
 
 // What a report consists of, by the names it has in the file: reading and writing are one
-// walk over these lists, so that they can't drift apart. A: the reader or the writer.
+// walk over these lists, so that they can't drift apart. A: the reader or the writer. What is
+// optional is missing in older files.
 namespace cachectl::artifact {
 
 template <class A>
@@ -43,12 +44,14 @@ void fields(A& a, ExitOutcome& exit) {
   a.value("temperature", exit.temperature);
   a.value("reach", exit.reach);
   a.value("hits", exit.hits);
-  a.value("hit_rate", exit.hit_rate);
+  a.value("hit_rate", exit.hit_rate.value);
+  a.optional("hit_rate_interval", exit.hit_rate);
   a.value("share", exit.share);
   a.value("cache_accuracy", exit.cache_accuracy);
   a.value("gt_accuracy", exit.gt_accuracy);
   a.value("backbone_accuracy", exit.backbone_accuracy);
-  a.value("effect", exit.effect);
+  a.value("effect", exit.effect.value);
+  a.optional("effect_interval", exit.effect);
   a.value("verdicts", exit.verdicts);
   a.value("segment_flops", exit.segment_flops);
   a.value("cache_flops", exit.cache_flops);
@@ -74,6 +77,11 @@ void fields(A& a, CertificateOutcome& outcome) {
   a.value("samples_needed", certificate.samples_needed);
   a.value("certify_ids_hash", certificate.certify_ids_hash);
   a.value("bound", certificate.bound);
+  a.optional("precision", certificate.precision);
+  a.optional("storage", certificate.storage);
+  a.optional("list_size", certificate.list_size);
+  a.optional("list_tested", certificate.list_tested);
+  a.optional("list_certified", certificate.list_certified);
   a.value("samples", outcome.samples);
   a.value("differing", outcome.differing);
   a.value("risk", outcome.risk);
@@ -104,6 +112,7 @@ void fields(A& a, std::vector<MemoryUse>& uses) {
   a.column("batch", uses, &MemoryUse::batch);
   a.column("plain_bytes", uses, &MemoryUse::plain_bytes);
   a.column("cached_bytes", uses, &MemoryUse::cached_bytes);
+  a.optional_column("plan", uses, &MemoryUse::plan);
 }
 
 template <class A>

@@ -1,6 +1,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <limits>
 #include <type_traits>
 
 #include "artifact/report_fields.h"
@@ -39,6 +40,10 @@ class Writer {
   void value(const char* name, const std::array<std::int64_t, kVerdicts>& counts) {
     group_.set(name, std::vector<std::int64_t>(counts.begin(), counts.end()));
   }
+  template <class T>
+  void optional(const char* name, const T& given) {
+    value(name, given);
+  }
   // Attributes hold a handful of values; these can be long.
   void list(const char* name, const std::vector<double>& values) { group_.write(name, values); }
   void list(const char* name, const std::vector<std::int64_t>& values) {
@@ -57,6 +62,10 @@ class Writer {
     std::vector<Stored<V>> values;
     for (const T& row : rows) values.push_back(row.*member);
     list(name, values);
+  }
+  template <class T, class V>
+  void optional_column(const char* name, const std::vector<T>& rows, V T::*member) {
+    column(name, rows, member);
   }
   void image(const char* name, const at::Tensor& pixels) {
     const at::Tensor dense = pixels.contiguous();
@@ -103,6 +112,14 @@ class Reader {
     if (read.size() != counts.size()) wrong_count(name, read.size(), counts.size());
     std::copy(read.begin(), read.end(), counts.begin());
   }
+  template <class T>
+  void optional(const char* name, T& wanted) {
+    if (group_.has_attribute(name)) value(name, wanted);
+  }
+  void optional(const char* name, Interval& interval) {
+    interval.low = interval.high = std::numeric_limits<double>::quiet_NaN();
+    if (group_.has_attribute(name)) value(name, interval);
+  }
   void list(const char* name, std::vector<double>& values) { values = group_.read<double>(name); }
   void list(const char* name, std::vector<std::int64_t>& values) {
     values = group_.read<std::int64_t>(name);
@@ -124,6 +141,10 @@ class Reader {
            name, values.size(), rows.size());
     }
     for (std::size_t i = 0; i < rows.size(); ++i) rows[i].*member = static_cast<V>(values[i]);
+  }
+  template <class T, class V>
+  void optional_column(const char* name, std::vector<T>& rows, V T::*member) {
+    if (group_.has(name)) column(name, rows, member);
   }
   void image(const char* name, at::Tensor& pixels) {
     const io::Dataset data = group_.dataset(name, io::DType::kUInt8, {-1, -1, -1});
@@ -198,6 +219,9 @@ void check(const Report& report, const std::string& path) {
     require(
         latency.plan < report.plans.size() && latency.plain_ms.size() == latency.cached_ms.size(),
         path, "/latency/" + number_of(i), "unpaired repeats, or no such plan");
+  }
+  for (const MemoryUse& use : report.memory) {
+    require(use.plan < report.plans.size(), path, "/memory", "no such plan");
   }
   for (const Example& example : report.examples) {
     require(example.exit < report.plans[0].exits.size(), path, "/examples", "no such exit");

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "data/split.h"
+#include "eval/beside.h"
 #include "eval/eval.h"
 #include "eval/outcome.h"
 #include "eval/recording.h"
@@ -195,23 +196,6 @@ void describe_subject(artifact::Report& report, const TestPart& part,
   }
 }
 
-// Their first curve is the method itself.
-void add_other_methods(artifact::Report& report, const Options& options) {
-  for (const std::string& path : options.beside) {
-    const artifact::Report other = artifact::read_report(path);
-    if (other.test_ids_hash != report.test_ids_hash) {
-      fail(ExitCode::kIncompatible,
-           "{}: measured on other samples ({}, {}) than this evaluation ({}, {}); curves beside "
-           "each other need the same test part",
-           path, other.samples, other.data_name, report.samples, report.data_name);
-    }
-    if (other.trade.empty()) continue;
-    artifact::TradeCurve curve = other.trade.front();
-    curve.method += " (" + std::filesystem::path(path).stem().string() + ")";
-    report.trade.push_back(std::move(curve));
-  }
-}
-
 }  // namespace
 
 artifact::Report evaluate(const Options& options) {
@@ -249,7 +233,7 @@ artifact::Report evaluate(const Options& options) {
   const std::size_t curve_plan = engine.plan_for(options.curve_batch);
   report.trade =
       trade_curves(recording, engine, curve_plan, options.timing ? &pool : nullptr, options);
-  add_other_methods(report, options);
+  add_beside(report, options);
   report.remarks = remarks_on(report);
   return report;
 }

@@ -34,27 +34,37 @@ std::vector<std::size_t> thinned(const decision::Curve& curve, std::int64_t poin
   return kept;
 }
 
-// Counts at one exit while the samples are walked through.
+// Counts at one exit while the samples are walked through. won, lost: samples that only the cache
+// model, or only the backbone has right.
 struct Tally {
   std::int64_t hits = 0, agreeing = 0;
-  std::int64_t labelled = 0, right = 0, backbone_right = 0;
+  std::int64_t labelled = 0, right = 0, backbone_right = 0, won = 0, lost = 0;
 };
 
+artifact::Interval effect_of(const Tally& tally, std::int64_t labelled, const Options& options) {
+  return mean_of_signs(tally.lost, labelled - tally.won - tally.lost, tally.won, options.resamples,
+                       static_cast<std::uint64_t>(options.common.seed));
+}
+
+artifact::Interval exactly(double value) {
+  return {value, value, value};
+}
+
 artifact::ExitOutcome exit_outcome(const Tally& tally, std::int64_t reach, std::int64_t samples,
-                                   std::int64_t labelled) {
+                                   std::int64_t labelled, const Options& options) {
   artifact::ExitOutcome exit;
   exit.reach = reach;
   exit.hits = tally.hits;
-  exit.hit_rate = ratio(tally.hits, reach);
+  exit.hit_rate = share_of(tally.hits, reach);
   exit.share = ratio(tally.hits, samples);
   exit.cache_accuracy = share_of(tally.agreeing, tally.hits);
   if (labelled > 0) {
     exit.gt_accuracy = share_of(tally.right, tally.labelled);
     exit.backbone_accuracy = ratio(tally.backbone_right, tally.labelled);
-    exit.effect = ratio(tally.right - tally.backbone_right, labelled);
+    exit.effect = effect_of(tally, labelled, options);
   } else {
-    exit.gt_accuracy = kNoInterval;
-    exit.backbone_accuracy = exit.effect = kNone;
+    exit.gt_accuracy = exit.effect = kNoInterval;
+    exit.backbone_accuracy = kNone;
   }
   return exit;
 }
@@ -173,7 +183,6 @@ artifact::PlanOutcome plan_outcome(const Recording& recording, std::size_t plan,
   std::vector<Tally> tallies(exits.size() + 1);
   std::vector<std::array<std::int64_t, artifact::kVerdicts>> verdicts(exits.size() + 1);
   Tally all;
-  std::int64_t labelled = 0, won = 0, lost = 0;
   for (std::size_t i = 0; i < backbone.size(); ++i) {
     Tally& tally = tallies[answered.exit[i]];
     const bool agrees = answered.label[i] == backbone[i];
@@ -184,21 +193,20 @@ artifact::PlanOutcome plan_outcome(const Recording& recording, std::size_t plan,
     const std::int64_t truth = recording.truth[i];
     const artifact::Verdict verdict = verdict_of(backbone[i], answered.label[i], truth);
     ++verdicts[answered.exit[i]][static_cast<std::size_t>(verdict)];
-    ++labelled;
-    ++tally.labelled;
-    tally.right += answered.label[i] == truth ? 1 : 0;
-    tally.backbone_right += backbone[i] == truth ? 1 : 0;
-    all.right += answered.label[i] == truth ? 1 : 0;
-    all.backbone_right += backbone[i] == truth ? 1 : 0;
-    won += verdict == artifact::Verdict::kCacheRight ? 1 : 0;
-    lost += verdict == artifact::Verdict::kBackboneRight ? 1 : 0;
+    for (Tally* const one : {&tally, &all}) {
+      ++one->labelled;
+      one->right += answered.label[i] == truth ? 1 : 0;
+      one->backbone_right += backbone[i] == truth ? 1 : 0;
+      one->won += verdict == artifact::Verdict::kCacheRight ? 1 : 0;
+      one->lost += verdict == artifact::Verdict::kBackboneRight ? 1 : 0;
+    }
   }
 
   artifact::PlanOutcome outcome;
   outcome.batch = made.batch;
   std::int64_t reach = samples;
   for (std::size_t e = 0; e <= exits.size(); ++e) {
-    artifact::ExitOutcome exit = exit_outcome(tallies[e], reach, samples, labelled);
+    artifact::ExitOutcome exit = exit_outcome(tallies[e], reach, samples, all.labelled, options);
     exit.layer = engine.exit_name(plan, e);
     exit.verdicts = verdicts[e];
     exit.segment_flops = engine.segment_flops(plan, e);
@@ -208,16 +216,18 @@ artifact::PlanOutcome plan_outcome(const Recording& recording, std::size_t plan,
       exit.temperature = exits[e].temperature;
       exit.cache_flops = engine.cache_flops(plan, e);
       outcome.cache_parameters += exits[e].predictor->cost().parameters;
+    } else {  // the backbone answers whatever is left, as itself
+      exit.hit_rate = exactly(exit.hit_rate.value);
+      if (all.labelled > 0) exit.effect = exactly(0);
     }
     reach -= exit.hits;
     outcome.exits.push_back(std::move(exit));
   }
   outcome.agreement = share_of(all.agreeing, samples);
-  if (labelled > 0) {
-    outcome.accuracy_plain = share_of(all.backbone_right, labelled);
-    outcome.accuracy_cached = share_of(all.right, labelled);
-    outcome.effect = mean_of_signs(lost, labelled - won - lost, won, options.resamples,
-                                   static_cast<std::uint64_t>(options.common.seed));
+  if (all.labelled > 0) {
+    outcome.accuracy_plain = share_of(all.backbone_right, all.labelled);
+    outcome.accuracy_cached = share_of(all.right, all.labelled);
+    outcome.effect = exits.empty() ? exactly(0) : effect_of(all, all.labelled, options);
   } else {
     outcome.accuracy_plain = outcome.accuracy_cached = outcome.effect = kNoInterval;
   }

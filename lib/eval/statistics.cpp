@@ -41,7 +41,12 @@ artifact::Interval bootstrap(
 artifact::Interval mean_of_signs(std::int64_t minus, std::int64_t zero, std::int64_t plus,
                                  std::int64_t resamples, std::uint64_t seed) {
   const std::int64_t samples = minus + zero + plus;
+  if (samples == 0) return {kNone, -1, 1};
   const double value = static_cast<double>(plus - minus) / static_cast<double>(samples);
+  if (minus + plus < kSignsToResample) {
+    const artifact::Interval won = share_of(plus, samples), lost = share_of(minus, samples);
+    return {value, won.low - lost.high, won.high - lost.low};
+  }
   return bootstrap(samples, resamples, seed, value, [&](const std::vector<std::int64_t>& drawn) {
     std::int64_t sum = 0;
     for (const std::int64_t position : drawn) {

@@ -42,6 +42,8 @@ Sheet exits_sheet(const artifact::Report& report) {
                "reach",
                "hits",
                "hit_rate",
+               "hit_rate_low",
+               "hit_rate_high",
                "share",
                "cache_accuracy",
                "cache_accuracy_low",
@@ -51,6 +53,8 @@ Sheet exits_sheet(const artifact::Report& report) {
                "gt_accuracy_high",
                "backbone_accuracy",
                "effect",
+               "effect_low",
+               "effect_high",
                "both_right",
                "both_wrong_alike",
                "backbone_right_cache_wrong",
@@ -63,11 +67,12 @@ Sheet exits_sheet(const artifact::Report& report) {
     for (const artifact::ExitOutcome& exit : plan.exits) {
       sheet.rows.push_back(
           row(plan.batch, exit.layer, exit.architecture, exit.threshold, exit.temperature,
-              exit.reach, exit.hits, exit.hit_rate, exit.share, exit.cache_accuracy.value,
-              exit.cache_accuracy.low, exit.cache_accuracy.high, exit.gt_accuracy.value,
-              exit.gt_accuracy.low, exit.gt_accuracy.high, exit.backbone_accuracy, exit.effect,
-              exit.verdicts[0], exit.verdicts[1], exit.verdicts[2], exit.verdicts[3],
-              exit.verdicts[4], exit.segment_flops, exit.cache_flops));
+              exit.reach, exit.hits, exit.hit_rate.value, exit.hit_rate.low, exit.hit_rate.high,
+              exit.share, exit.cache_accuracy.value, exit.cache_accuracy.low,
+              exit.cache_accuracy.high, exit.gt_accuracy.value, exit.gt_accuracy.low,
+              exit.gt_accuracy.high, exit.backbone_accuracy, exit.effect.value, exit.effect.low,
+              exit.effect.high, exit.verdicts[0], exit.verdicts[1], exit.verdicts[2],
+              exit.verdicts[3], exit.verdicts[4], exit.segment_flops, exit.cache_flops));
     }
   }
   return sheet;
@@ -108,6 +113,57 @@ Sheet plans_sheet(const artifact::Report& report) {
   return sheet;
 }
 
+Sheet classes_sheet(const artifact::Report& report) {
+  Sheet sheet{"classes", {"plan_batch", "class", "name", "samples", "early", "differing"}, {}};
+  for (const artifact::PlanOutcome& plan : report.plans) {
+    for (const artifact::ClassOutcome& one : plan.classes) {
+      const auto label = static_cast<std::size_t>(one.label);
+      const std::string name = label < report.class_names.size() ? report.class_names[label] : "";
+      sheet.rows.push_back(
+          row(plan.batch, std::int64_t{one.label}, name, one.samples, one.early, one.differing));
+    }
+  }
+  return sheet;
+}
+
+Sheet certificates_sheet(const artifact::Report& report) {
+  Sheet sheet{"certificates",
+              {"plan_batch",
+               "empty",
+               "holds",
+               "epsilon",
+               "delta",
+               "certified_samples",
+               "certified_differing",
+               "p_value",
+               "samples_needed",
+               "list_size",
+               "list_tested",
+               "list_certified",
+               "precision",
+               "storage",
+               "samples",
+               "differing",
+               "risk",
+               "risk_low",
+               "risk_high",
+               "consistent"},
+              {}};
+  for (const artifact::PlanOutcome& plan : report.plans) {
+    if (!plan.has_certificate) continue;
+    const artifact::CertificateOutcome& shown = plan.certificate;
+    const artifact::Certificate& made = shown.certificate;
+    const auto emptiness = plan.emptiness();
+    sheet.rows.push_back(row(plan.batch, std::string(emptiness ? name_of(*emptiness) : ""),
+                             std::int64_t{made.holds}, made.epsilon, made.delta, made.samples,
+                             made.differing, made.p_value, made.samples_needed, made.list_size,
+                             made.list_tested, made.list_certified, made.precision, made.storage,
+                             shown.samples, shown.differing, shown.risk.value, shown.risk.low,
+                             shown.risk.high, std::int64_t{shown.consistent}));
+  }
+  return sheet;
+}
+
 Sheet alone_sheet(const artifact::Report& report) {
   Sheet sheet{"alone",
               {"layer", "architecture", "threshold", "hit_rate", "cache_accuracy", "drop",
@@ -140,26 +196,45 @@ Sheet reliability_sheet(const artifact::Report& report) {
 }
 
 Sheet memory_sheet(const artifact::Report& report) {
-  Sheet sheet{"memory", {"batch", "plain_bytes", "cached_bytes"}, {}};
+  Sheet sheet{"memory", {"batch", "plan_batch", "plain_bytes", "cached_bytes"}, {}};
   for (const artifact::MemoryUse& use : report.memory) {
-    sheet.rows.push_back(row(use.batch, use.plain_bytes, use.cached_bytes));
+    sheet.rows.push_back(
+        row(use.batch, report.plans[use.plan].batch, use.plain_bytes, use.cached_bytes));
   }
   return sheet;
 }
 
 Sheet latency_sheet(const artifact::Report& report) {
   Sheet sheet{"latency",
-              {"batch", "repeats", "device", "threads", "precision", "plain_mean_ms",
-               "plain_p50_ms", "plain_p90_ms", "plain_p99_ms", "cached_mean_ms", "cached_p50_ms",
-               "cached_p90_ms", "cached_p99_ms", "first_answer_mean_ms", "mean_answer_mean_ms",
-               "saved", "saved_low", "saved_high", "flops_saved"},
+              {"batch",
+               "plan_batch",
+               "repeats",
+               "device",
+               "threads",
+               "precision",
+               "plain_mean_ms",
+               "plain_p50_ms",
+               "plain_p90_ms",
+               "plain_p99_ms",
+               "cached_mean_ms",
+               "cached_p50_ms",
+               "cached_p90_ms",
+               "cached_p99_ms",
+               "first_answer_mean_ms",
+               "mean_answer_mean_ms",
+               "saved",
+               "saved_low",
+               "saved_high",
+               "predicted_saving",
+               "flops_saved"},
               {}};
   for (const artifact::Latency& one : report.latency) {
-    sheet.rows.push_back(row(
-        one.batch, static_cast<std::int64_t>(one.plain_ms.size()), report.device, report.threads,
-        report.precision, one.plain.mean, one.plain.p50, one.plain.p90, one.plain.p99,
-        one.cached.mean, one.cached.p50, one.cached.p90, one.cached.p99, one.first.mean,
-        one.answer.mean, one.saved.value, one.saved.low, one.saved.high, one.flops_saved));
+    sheet.rows.push_back(
+        row(one.batch, report.plans[one.plan].batch, static_cast<std::int64_t>(one.plain_ms.size()),
+            report.device, report.threads, report.precision, one.plain.mean, one.plain.p50,
+            one.plain.p90, one.plain.p99, one.cached.mean, one.cached.p50, one.cached.p90,
+            one.cached.p99, one.first.mean, one.answer.mean, one.saved.value, one.saved.low,
+            one.saved.high, report.predicted_saving(one), one.flops_saved));
   }
   return sheet;
 }
@@ -179,9 +254,9 @@ Sheet trade_sheet(const artifact::Report& report) {
 }  // namespace
 
 std::vector<Sheet> sheets_of(const artifact::Report& report) {
-  return {plans_sheet(report),       exits_sheet(report),  alone_sheet(report),
-          reliability_sheet(report), memory_sheet(report), latency_sheet(report),
-          trade_sheet(report)};
+  return {plans_sheet(report),   exits_sheet(report),       classes_sheet(report),
+          alone_sheet(report),   reliability_sheet(report), memory_sheet(report),
+          latency_sheet(report), trade_sheet(report),       certificates_sheet(report)};
 }
 
 std::string csv_of(const Sheet& sheet) {

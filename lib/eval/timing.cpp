@@ -40,6 +40,7 @@ void time_cached(const runtime::Engine& engine, std::size_t plan, const at::Tens
   double first = std::numeric_limits<double>::infinity(), sum = 0;
   const runtime::BatchStats stats =
       engine.infer_with(plan, {inputs}, [&](const runtime::Answer& answer) {
+        if (!answer.hit) return;
         first = std::min(first, answer.milliseconds);
         sum += answer.milliseconds;
       });
@@ -150,9 +151,9 @@ artifact::MemoryUse memory_of(const runtime::Engine& engine, const InputPool& po
     engine.infer_with(plan, {inputs}, [](const runtime::Answer&) {});
     cached += static_cast<double>(bytes.peak());
   }
-  if (plain == 0) return {batch, -1, -1};
+  if (plain == 0) return {batch, -1, -1, plan};
   return {batch, static_cast<std::int64_t>(plain / kMemoryBatches),
-          static_cast<std::int64_t>(cached / kMemoryBatches)};
+          static_cast<std::int64_t>(cached / kMemoryBatches), plan};
 }
 
 }  // namespace cachectl::eval

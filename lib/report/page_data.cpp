@@ -88,18 +88,18 @@ json exit_outcome(const artifact::ExitOutcome& exit) {
           {"temperature", number(exit.temperature)},
           {"reach", exit.reach},
           {"hits", exit.hits},
-          {"hit_rate", number(exit.hit_rate)},
+          {"hit_rate", interval(exit.hit_rate)},
           {"share", number(exit.share)},
           {"cache_accuracy", interval(exit.cache_accuracy)},
           {"gt_accuracy", interval(exit.gt_accuracy)},
           {"backbone_accuracy", number(exit.backbone_accuracy)},
-          {"effect", number(exit.effect)},
+          {"effect", interval(exit.effect)},
           {"verdicts", exit.verdicts},
           {"segment_flops", number(exit.segment_flops)},
           {"cache_flops", number(exit.cache_flops)}};
 }
 
-json certificate(const artifact::CertificateOutcome& outcome) {
+json certificate(const artifact::CertificateOutcome& outcome, const artifact::Report& report) {
   const auto& promise = outcome.certificate;
   return {{"epsilon", number(promise.epsilon)},
           {"delta", number(promise.delta)},
@@ -109,13 +109,19 @@ json certificate(const artifact::CertificateOutcome& outcome) {
           {"holds", promise.holds},
           {"samples_needed", promise.samples_needed},
           {"bound", promise.bound},
+          {"tested_at", promise.precision},
+          {"storage", promise.storage},
+          {"outside", artifact::outside_of(promise, report.precision, report.cache_precision)},
+          {"list_size", promise.list_size},
+          {"list_tested", promise.list_tested},
+          {"list_certified", promise.list_certified},
           {"samples", outcome.samples},
           {"differing", outcome.differing},
           {"risk", interval(outcome.risk)},
           {"consistent", outcome.consistent}};
 }
 
-json plan(const artifact::PlanOutcome& plan) {
+json plan(const artifact::PlanOutcome& plan, const artifact::Report& report) {
   json object = {{"batch", plan.batch},
                  {"exits", list_of(plan.exits, exit_outcome)},
                  {"agreement", interval(plan.agreement)},
@@ -135,8 +141,10 @@ json plan(const artifact::PlanOutcome& plan) {
                                                    {"early", c.early},
                                                    {"differing", c.differing}};
                                      })},
+                 {"empty", nullptr},
                  {"certificate", nullptr}};
-  if (plan.has_certificate) object["certificate"] = certificate(plan.certificate);
+  if (const auto emptiness = plan.emptiness()) object["empty"] = artifact::name_of(*emptiness);
+  if (plan.has_certificate) object["certificate"] = certificate(plan.certificate, report);
   return object;
 }
 
@@ -147,7 +155,7 @@ json quantiles(const artifact::Quantiles& q) {
           {"p99", number(q.p99)}};
 }
 
-json latency(const artifact::Latency& l) {
+json latency(const artifact::Latency& l, const artifact::Report& report) {
   return {{"batch", l.batch},
           {"plan", l.plan},
           {"repeats", l.plain_ms.size()},
@@ -158,6 +166,7 @@ json latency(const artifact::Latency& l) {
           {"plain_ms", numbers(l.plain_ms)},
           {"cached_ms", numbers(l.cached_ms)},
           {"saved", interval(l.saved)},
+          {"predicted_saving", number(report.predicted_saving(l))},
           {"flops_saved", number(l.flops_saved)}};
 }
 
@@ -240,14 +249,17 @@ json page_data(const artifact::Report& report) {
                          })},
       {"alone", list_of(report.alone, curve)},
       {"reliability", list_of(report.reliability, reliability)},
-      {"plans", list_of(report.plans, plan)},
+      {"plans",
+       list_of(report.plans, [&](const artifact::PlanOutcome& p) { return plan(p, report); })},
       {"memory", list_of(report.memory,
                          [](const artifact::MemoryUse& m) {
                            return json{{"batch", m.batch},
+                                       {"plan", m.plan},
                                        {"plain_bytes", m.plain_bytes},
                                        {"cached_bytes", m.cached_bytes}};
                          })},
-      {"latency", list_of(report.latency, latency)},
+      {"latency",
+       list_of(report.latency, [&](const artifact::Latency& l) { return latency(l, report); })},
       {"trade", list_of(report.trade, trade)},
       {"examples", list_of(report.examples, example)},
       {"remarks",

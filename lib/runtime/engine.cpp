@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "runtime/stage.h"
 
@@ -86,6 +87,18 @@ void require_backbone(const model::Backbone& backbone, const artifact::PlanFile&
   }
 }
 
+// A certificate speaks of the answers at the precision that it was given at.
+void warn_outside_certificate(const artifact::PlanFile& file, const std::string& plan_name,
+                              const std::string& precision, const std::string& cache_precision) {
+  for (const artifact::Plan& plan : file.plans) {
+    if (!plan.certificate || !plan.certificate->holds) continue;
+    const std::string outside = artifact::outside_of(*plan.certificate, precision, cache_precision);
+    if (outside.empty()) continue;
+    log::warning("{}: {}", plan_name, outside);
+    return;
+  }
+}
+
 std::vector<EnginePlan> plans_of(const artifact::PlanFile& file, const EngineOptions& options,
                                  const std::string& plan_name) {
   std::vector<std::shared_ptr<const model::Predictor>> predictors;
@@ -125,6 +138,8 @@ Engine::Engine(std::shared_ptr<const model::Backbone> backbone, artifact::PlanFi
   require_backbone(*backbone, plan, plan_name);
   state_->backbone = std::move(backbone);
   state_->options = options;
+  warn_outside_certificate(plan, plan_name, state_->backbone->options().precision,
+                           options.cache_precision);
   make(plans_of(plan, options, plan_name));
   if (options.self_test) {
     const bool full_precision =

@@ -107,7 +107,8 @@ class Engine {
   // read_plan throw, kIncompatible for a plan of another backbone or a failed self-test.
   static Engine open(const std::string& backbone, const std::string& plan,
                      const EngineOptions& options = {});
-  // plan_name: how messages call the plan.
+  // plan_name: how messages call the plan. Warns where the precisions are not those of its
+  // certificates.
   Engine(std::shared_ptr<const model::Backbone> backbone, artifact::PlanFile plan,
          const std::string& plan_name, const EngineOptions& options = {});
   // Plans of one's own, with any kind of cache model; ascending batch. None: the

@@ -30,7 +30,9 @@ Rows survivors(const Rows& rows) {
     positions.push_back(static_cast<std::int64_t>(row));
     kept.samples.push_back(rows.samples[row]);
   }
-  const at::Tensor index = at::tensor(positions, at::kLong);
+  // All tensors lie on one device: the index goes there once, and nobody waits for it.
+  const at::Tensor index = at::tensor(positions, at::kLong)
+                               .to(rows.live.at(0).device(), at::kLong, /*non_blocking=*/true);
   for (const at::Tensor& tensor : rows.live) {
     kept.live.push_back(model::select_rows(tensor, index));
   }

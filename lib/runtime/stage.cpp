@@ -172,7 +172,7 @@ StageStats run_stage(const model::Backbone& backbone, const PreparedPlan& prepar
 
   const Exit& exit = prepared.plan.exits[stage];
   stats.flops += static_cast<double>(stats.rows_in) * prepared.cache_flops[stage];
-  // The only wait for a device: which rows go on depends on these values.
+  // The only wait for a device between two segments: which rows go on depends on these values.
   const at::Tensor answered = exit.predictor->logits(rows.live.at(0), rows.prior);
   const at::Tensor logits = answered.cpu().contiguous();
   rows.prior = takes_prior(prepared, stage + 1) ? answered : at::Tensor{};

@@ -107,12 +107,13 @@ std::vector<MadePlan> plans_within(const Problem& problem, double tolerance,
 
 std::vector<MadePlan> plans_certified(const Problem& problem, const std::vector<ListedPlan>& list,
                                       const Certified& certified, const Options& options,
-                                      const std::string& certify_ids_hash) {
+                                      const CertifyPart& part) {
   artifact::Certificate certificate;
   certificate.epsilon = options.epsilon;
   certificate.delta = options.delta;
   certificate.samples = certified.samples;
-  certificate.certify_ids_hash = certify_ids_hash;
+  certificate.certify_ids_hash = part.ids_hash;
+  certificate.storage = part.storage;
   certificate.list_hash = hash_of(list);
   certificate.list_size = static_cast<std::int64_t>(list.size());
   certificate.list_tested = static_cast<std::int64_t>(certified.p_values.size());

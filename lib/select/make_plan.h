@@ -1,6 +1,6 @@
 #pragma once
 
-#include <optional>
+#include <string>
 #include <vector>
 
 #include "artifact/plan.h"
@@ -19,11 +19,17 @@ struct MadePlan {
 std::vector<MadePlan> plans_within(const Problem& problem, double tolerance,
                                    const std::string& budget, std::size_t top);
 
+// What a list of plans was certified on.
+struct CertifyPart {
+  std::string ids_hash;
+  std::string storage;  // as artifact::Certificate
+};
+
 // For each batch the cheapest certified plan of the list, the certificate filled in;
 // where there is none, the empty plan with the certificate that failed.
 std::vector<MadePlan> plans_certified(const Problem& problem, const std::vector<ListedPlan>& list,
                                       const Certified& certified, const Options& options,
-                                      const std::string& certify_ids_hash);
+                                      const CertifyPart& part);
 
 // The file's plans and the cache models they use, numbered anew.
 void assemble(const Problem& problem, const std::vector<MadePlan>& plans, artifact::PlanFile& file);

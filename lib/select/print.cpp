@@ -20,6 +20,10 @@ std::string batch_name(const artifact::Plan& plan) {
   return plan.batch == 0 ? "any" : std::to_string(plan.batch);
 }
 
+artifact::Emptiness emptiness_of(const artifact::Plan& plan) {
+  return artifact::emptiness_of(plan.certificate ? &*plan.certificate : nullptr);
+}
+
 const artifact::TrainedCache& cache_of(const artifact::PlanFile& file, const artifact::Exit& exit) {
   return file.caches[static_cast<std::size_t>(exit.cache)];
 }
@@ -29,6 +33,7 @@ Json json_of(const artifact::PlanFile& file, const artifact::Plan& plan) {
                {"predicted_saving", plan.predicted_saving},
                {"predicted_risk", plan.predicted_risk},
                {"exits", Json::array()}};
+  if (plan.exits.empty()) json["empty"] = artifact::name_of(emptiness_of(plan));
   for (std::size_t e = 0; e < plan.exits.size(); ++e) {
     const auto& cache = cache_of(file, plan.exits[e]);
     json["exits"].push_back({{"layer", cache.layer},
@@ -47,6 +52,8 @@ Json json_of(const artifact::PlanFile& file, const artifact::Plan& plan) {
                            {"differing", made.differing},
                            {"p_value", made.p_value},
                            {"samples_needed", made.samples_needed},
+                           {"precision", made.precision},
+                           {"storage", made.storage},
                            {"list_size", made.list_size},
                            {"list_tested", made.list_tested},
                            {"list_certified", made.list_certified},
@@ -100,30 +107,32 @@ void print_classes(const artifact::PlanFile& file, const artifact::Plan& plan) {
   table.print(std::cout);
 }
 
+std::string why_empty(const artifact::Plan& plan) {
+  switch (emptiness_of(plan)) {
+    case artifact::Emptiness::kNothingPays:
+      return "caching does not pay here: no subset of the cache models costs less than the "
+             "backbone alone";
+    case artifact::Emptiness::kNoCertifiedPays:
+      return "no certified plan costs less than the backbone alone";
+    case artifact::Emptiness::kNothingCertified:
+      break;
+  }
+  const artifact::Certificate& certificate = *plan.certificate;
+  return fmt::format(
+      "nothing is certified at epsilon {:g} % with {} samples, {} of which differ under the safest "
+      "plan; {}",
+      100 * certificate.epsilon, certificate.samples, certificate.differing,
+      certificate.samples_needed > 0
+          ? fmt::format("at this rate {} samples would be needed", certificate.samples_needed)
+          : "no number of samples would help: the safest plan differs as often as that");
+}
+
 }  // namespace
 
 std::string sentence(const artifact::Plan& plan) {
   std::string text = "batch " + batch_name(plan) + ": ";
+  if (plan.exits.empty()) return text + why_empty(plan) + "; the plan is empty";
   const auto& certificate = plan.certificate;
-  if (plan.exits.empty()) {
-    if (!certificate || certificate->list_size == 0) {
-      return text +
-             "caching does not pay here: no subset of the cache models costs less than the "
-             "backbone alone; the plan is empty";
-    }
-    if (certificate->list_certified > 0) {
-      return text + "no certified plan costs less than the backbone alone; the plan is empty";
-    }
-    const std::string advice =
-        certificate->samples_needed > 0
-            ? fmt::format("at this rate {} samples would be needed", certificate->samples_needed)
-            : "no number of samples would help: the safest plan differs as often as that";
-    return text + fmt::format(
-                      "nothing is certified at epsilon {:g} % with {} samples, {} of which "
-                      "differ under the safest plan; {}; the plan is empty",
-                      100 * certificate->epsilon, certificate->samples, certificate->differing,
-                      advice);
-  }
   text +=
       fmt::format("{} exits, predicted to save {} and to differ on {} of the samples",
                   plan.exits.size(), percent(plan.predicted_saving), percent(plan.predicted_risk));

@@ -67,13 +67,26 @@ void add_priors(const artifact::Caches& caches, Limits& limits) {
     fail(ExitCode::kUsage, "'{}' takes the logits of '{}', so that '{}' can't be required between",
          all[d].layer, all[d].prior, all[required[e - 1].candidate].layer);
   }
-  const bool is_cascade = std::any_of(limits.prior.begin(), limits.prior.end(),
-                                      [](auto prior) { return prior != Limits::kNoPrior; });
-  if (is_cascade && required.size() > limits.max_exits) {
+}
+
+// What is required, with those whose logits it takes, fits the limits.
+void require_room(const Limits& limits) {
+  std::size_t count = 0;
+  double bytes = 0;
+  for (std::size_t d = 0; d < limits.required.size(); ++d) {
+    if (!limits.required[d]) continue;
+    ++count;
+    bytes += limits.bytes[d];
+  }
+  if (count > limits.max_exits) {
     fail(ExitCode::kUsage,
          "--max-caches {}: what is required needs {} cache models, with those whose logits they "
          "take",
-         limits.max_exits, required.size());
+         limits.max_exits, count);
+  }
+  if (bytes > limits.max_bytes) {
+    fail(ExitCode::kUsage, "--max-model-mib {:g}: what is required takes {}",
+         limits.max_bytes / (1024 * 1024), text::bytes(bytes));
   }
 }
 
@@ -91,6 +104,7 @@ Limits limits_of(const Options& options, const artifact::Caches& caches) {
     fail(ExitCode::kUsage, "'{}' is required and forbidden at once", caches.caches[d].layer);
   }
   add_priors(caches, limits);
+  require_room(limits);
   return limits;
 }
 

@@ -1,11 +1,13 @@
 #include "select/select.h"
 
 #include <limits>
+#include <set>
 
 #include "artifact/medial.h"
 #include "artifact/plan.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "runtime/recorded_answers.h"
 #include "select/make_plan.h"
 #include "select/plan_list.h"
@@ -37,6 +39,19 @@ decision::Records certify_records(const Problem& problem, const artifact::Medial
   return records;
 }
 
+// How the activations are kept that the listed plans read: "float16", "float16, int8".
+std::string storage_of(const Problem& problem, const artifact::MedialReader& medial,
+                       const std::vector<ListedPlan>& list) {
+  std::set<std::string> kept;
+  for (const auto& plan : list) {
+    for (const auto& exit : plan.exits) {
+      const std::string& layer = problem.caches.caches[exit.candidate].layer;
+      kept.insert(io::name_of(medial.layer(layer).stored));
+    }
+  }
+  return text::join({kept.begin(), kept.end()}, ", ");
+}
+
 struct Outcome {
   std::vector<MadePlan> plans;
   std::vector<ListedPlan> list;
@@ -60,8 +75,9 @@ Outcome with_certificate(const Options& options, const Problem& problem,
             outcome.list.size(), problem.validation.samples(), hash_of(outcome.list), rows.size());
   outcome.certified = certify(outcome.list, certify_records(problem, medial, outcome.list, rows),
                               options.epsilon, options.delta);
-  outcome.plans = plans_certified(problem, outcome.list, outcome.certified, options,
-                                  medial.ids_hash(data::Part::kCertify));
+  outcome.plans = plans_certified(
+      problem, outcome.list, outcome.certified, options,
+      {medial.ids_hash(data::Part::kCertify), storage_of(problem, medial, outcome.list)});
   return outcome;
 }
 
@@ -76,6 +92,11 @@ void describe(OptionTable& table, Options& options) {
   table.input("verify", options.verify, "test this plan's certificate on --medial instead");
   table.value("part", &options.part, "of --medial, with --verify")
       .choices({"all", "train", "validation", "certify", "test"})
+      .only_flag();
+  table
+      .value("verify_epsilon", &options.verify_epsilon,
+             "test this with --verify; 0: what the plan's certificate promises")
+      .range(0, 0.999999)
       .only_flag();
   table
       .value("tolerance", &options.tolerance,

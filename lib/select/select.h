@@ -31,6 +31,7 @@ struct Options {
   bool per_class = false;      // print which classes lose what
   std::int64_t self_test = 8;  // samples kept in the plan, replayed at load
   std::string part = "all";    // with verify: all, or one part of the medial file
+  double verify_epsilon = 0;   // with verify: tested instead of what the plan promises; 0: that
   data::Options data;          // where the self-test samples come from
   // With latency: stages and cache models are timed together. Without its path, apart.
   model::BackboneOptions backbone;

@@ -67,9 +67,10 @@ Verdict judge(const decision::Records& records, const artifact::Plan& plan,
   verdict.differing = outcome.differing;
   verdict.risk = outcome.risk();
   verdict.classes = decision::loss_by_class(records, exits);
-  const bool certified = plan.certificate.has_value();
-  verdict.epsilon = options.epsilon > 0 || !certified ? options.epsilon : plan.certificate->epsilon;
-  verdict.delta = certified && options.epsilon == 0 ? plan.certificate->delta : options.delta;
+  // The promise is the plan's, whatever epsilon a configuration asks of new ones.
+  verdict.epsilon = plan.certificate ? plan.certificate->epsilon : options.epsilon;
+  verdict.delta = plan.certificate ? plan.certificate->delta : options.delta;
+  if (options.verify_epsilon > 0) verdict.epsilon = options.verify_epsilon;
   verdict.upper = decision::upper_bound(verdict.differing, verdict.samples, verdict.delta);
   if (exits.empty()) {
     verdict.text = "confirmed: the backbone alone";
@@ -78,7 +79,7 @@ Verdict judge(const decision::Records& records, const artifact::Plan& plan,
     return verdict;
   }
   if (verdict.epsilon <= 0) {
-    verdict.text = "no certificate: give --epsilon to test one";
+    verdict.text = "no certificate: give --verify-epsilon to test one";
     return verdict;
   }
   const auto n = verdict.samples, k = verdict.differing;
@@ -111,14 +112,15 @@ void print(const std::vector<Verdict>& verdicts, const Options& options) {
     std::cout << all.dump(2) << '\n';
     return;
   }
-  Table table({"batch", "samples", "differ", "risk", "at most", "epsilon", "p", "verdict"});
+  Table table(
+      {"batch", "samples", "differ", "risk", "at most", "epsilon", "delta", "p", "verdict"});
   for (const auto& verdict : verdicts) {
-    table.add({verdict.batch == 0 ? "any" : std::to_string(verdict.batch),
-               std::to_string(verdict.samples), std::to_string(verdict.differing),
-               fmt::format("{:.2f} %", 100 * verdict.risk),
-               fmt::format("{:.2f} %", 100 * verdict.upper),
-               fmt::format("{:g} %", 100 * verdict.epsilon), fmt::format("{:.3g}", verdict.p_value),
-               verdict.text});
+    table.add(
+        {verdict.batch == 0 ? "any" : std::to_string(verdict.batch),
+         std::to_string(verdict.samples), std::to_string(verdict.differing),
+         fmt::format("{:.2f} %", 100 * verdict.risk), fmt::format("{:.2f} %", 100 * verdict.upper),
+         fmt::format("{:g} %", 100 * verdict.epsilon), fmt::format("{:g} %", 100 * verdict.delta),
+         fmt::format("{:.3g}", verdict.p_value), verdict.text});
   }
   table.print(std::cout);
   if (!options.per_class) return;

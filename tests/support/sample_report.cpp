@@ -170,12 +170,13 @@ artifact::PlanOutcome outcome(const Draw& d, const std::vector<std::size_t>& cac
       kind.differing += answer != d.backbone[i];
     }
     const auto hits = static_cast<double>(exit.hits);
-    exit.hit_rate = reach > 0 ? hits / static_cast<double>(reach) : 0;
+    exit.hit_rate = last ? Interval{1, 1, 1} : share(hits, static_cast<double>(reach));
     exit.share = hits / kSamples;
     exit.cache_accuracy = share(agree, hits);
     exit.gt_accuracy = share(right, hits);
     exit.backbone_accuracy = backbone_right / hits;
-    exit.effect = (right - backbone_right) / kSamples;
+    const double gain = (right - backbone_right) / kSamples, either_way = last ? 0 : 0.002;
+    exit.effect = {gain, gain - either_way, gain + either_way};
     flops += static_cast<double>(reach) * (exit.segment_flops + exit.cache_flops) / kSamples;
     agree_all += agree;
     right_cached += right;
@@ -204,6 +205,10 @@ artifact::PlanOutcome outcome(const Draw& d, const std::vector<std::size_t>& cac
   outcome.certificate.differing = 11;
   outcome.certificate.p_value = 0.0203;
   outcome.certificate.holds = true;
+  outcome.certificate.storage = "float16";
+  outcome.certificate.list_size = 41;
+  outcome.certificate.list_tested = 12;
+  outcome.certificate.list_certified = 11;
   outcome.samples = kSamples;
   outcome.differing = kSamples - static_cast<std::int64_t>(agree_all);
   outcome.risk = share(static_cast<double>(outcome.differing), kSamples);
@@ -390,16 +395,35 @@ artifact::Report bare_report() {
   artifact::ExitOutcome last;
   last.layer = "backbone";
   last.reach = last.hits = 200;
-  last.hit_rate = last.share = 1;
+  last.hit_rate = {1, 1, 1};
+  last.share = 1;
   last.cache_accuracy = {1, 0.98, 1};
-  last.gt_accuracy = {nan, nan, nan};
-  last.backbone_accuracy = last.effect = nan;
+  last.gt_accuracy = last.effect = {nan, nan, nan};
+  last.backbone_accuracy = nan;
   last.segment_flops = 1e6;
   plan.exits = {last};
   plan.agreement = {1, 0.98, 1};
   plan.accuracy_plain = plan.accuracy_cached = plan.effect = {nan, nan, nan};
   plan.flops_plain = plan.flops_cached = 1e6;
   r.plans = {plan};
+  return r;
+}
+
+artifact::Report uncertified_report() {
+  artifact::Report r = bare_report();
+  r.plans[0].has_certificate = true;
+  artifact::CertificateOutcome& outcome = r.plans[0].certificate;
+  outcome.certificate.epsilon = 0.01;
+  outcome.certificate.delta = 0.05;
+  outcome.certificate.samples = 300;
+  outcome.certificate.differing = 2;
+  outcome.certificate.p_value = 0.42;
+  outcome.certificate.samples_needed = 1550;
+  outcome.certificate.list_size = 12;
+  outcome.certificate.list_tested = 1;
+  outcome.samples = 200;
+  outcome.risk = {0, 0, 0.018};
+  outcome.consistent = true;
   return r;
 }
 

@@ -12,6 +12,9 @@ artifact::Report sample_report();
 // plan that is the plain backbone.
 artifact::Report bare_report();
 
+// The same, empty since none of its 12 plans could be certified.
+artifact::Report uncertified_report();
+
 // One of everything that a report may hold, and little of it.
 artifact::Report small_report();
 

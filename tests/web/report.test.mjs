@@ -204,6 +204,43 @@ const tests = {
     });
   },
 
+  async "an empty plan says whether nothing pays, nothing is certified, or nothing certified pays"() {
+    const texts = {
+      uncertified: [/none could be certified/, /Not certified\..*300 samples, 2 changed.*of 12 plans.*about 1,550 samples/s],
+      hopeless: [/none could be certified/, /no number of samples would help/],
+      unpaid: [/plans are certified, but none of them costs less/, /Of the 12 plans considered 3 are certified.*for batches of 8/s],
+    };
+    for (const [name, [summary, badge]] of Object.entries(texts)) {
+      await withPage(name, {}, async (page) => {
+        const answer = await page.locator("#answer").innerText();
+        assert.match(answer, summary);
+        assert.match(answer, badge);
+        assert.doesNotMatch(answer, /nothing to certify|within the tolerance|\b0 samples/);
+        assert.match(await page.locator("#certificate").innerText(), /12, 1, /);
+      });
+    }
+  },
+
+  async "a run outside its certificate says so"() {
+    await withPage("outside", {}, async (page) => {
+      const badge = await page.locator("#answer .badge").innerText();
+      assert.match(badge, /Outside its certificate.*certified at float32 on float16 activations; this run is at bfloat16/s);
+    });
+    await withPage("full", {}, async (page) => {
+      assert.match(await page.locator("#answer .badge").innerText(), /^Certified/);
+      assert.match(await page.locator("#certificate").innerText(), /float32, on activations kept as float16/);
+    });
+  },
+
+  async "hit rate and effect of an exit have their intervals"() {
+    await withPage("full", {}, async (page) => {
+      const exit = (await data(page)).plans[0].exits[0];
+      const row = await page.locator("#exits tbody tr").first().innerText();
+      assert.ok(row.includes(`${(100 * exit.hit_rate.low).toFixed(1)}–${(100 * exit.hit_rate.high).toFixed(1)}`), row);
+      assert.match(row, /[+−]?\d\.\d\d to [+−]?\d\.\d\d/);
+    });
+  },
+
   async "names from the data stay text"() {
     await withPage("hostile", {}, async (page) => {
       assert.equal(await page.evaluate(() => window.broken), undefined);

@@ -10,6 +10,16 @@ int main(int argc, char** argv) {
   const std::string folder = argv[1];
   report::write_html(folder + "/full.html", report::sample_report());
   report::write_html(folder + "/bare.html", report::bare_report());
+  auto report = report::uncertified_report();
+  report::write_html(folder + "/uncertified.html", report);
+  report.plans[0].certificate.certificate.samples_needed = 0;
+  report::write_html(folder + "/hopeless.html", report);
+  report.plans[0].batch = 8;
+  report.plans[0].certificate.certificate.list_certified = 3;
+  report::write_html(folder + "/unpaid.html", report);
+  report = report::sample_report();
+  report.precision = "bfloat16";
+  report::write_html(folder + "/outside.html", report);
   auto hostile = report::sample_report();
   hostile.title = "</title><script>window.broken = 1</script>{{data}}";
   for (auto& name : hostile.class_names) name = "</script><script>window.broken = 1</script>";

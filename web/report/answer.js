@@ -1,7 +1,7 @@
 // The answer first: three figures, the certificate, and what speaks against caching here.
 import { h } from "../shared/dom.js";
-import { count, known, milliseconds, percent, setting, signed, whole } from "../shared/format.js";
-import { isEmpty, mainLatency } from "./names.js";
+import { count, known, milliseconds, percent, plural, setting, signed, whole } from "../shared/format.js";
+import { isEmpty, mainLatency, planName } from "./names.js";
 
 const bar = (name, share, text, kind) =>
   h("div", { class: `bar ${kind}` }, h("span", {}, name), h("i", {}, h("i", { style: `width: ${Math.max(0, Math.min(100, 100 * share)).toFixed(1)}%` })), h("b", {}, text));
@@ -43,8 +43,24 @@ function accuracy(data, plan) {
     bar("cached", plan.accuracy_cached.value, percent(plan.accuracy_cached.value), "cached"));
 }
 
-export function promise(outcome, empty) {
-  if (!outcome && empty) {
+// Why a plan is the plain backbone: plan.empty.
+const NOTHING_CERTIFIED = "nothing certified";
+const NO_CERTIFIED_PAYS = "no certified plan pays";
+
+export function promise(plan) {
+  const outcome = plan.certificate;
+  if (plan.empty === NOTHING_CERTIFIED) {
+    return h("p", { class: "badge bad" }, h("b", {}, "Not certified. "),
+      `The data set apart for it (${whole(outcome.certify_samples)} samples, ${whole(outcome.certify_differing)} changed by the safest of ${plural(outcome.list_size, "plan")}) could not show that at most ${setting(outcome.epsilon)} of the answers change; `,
+      outcome.samples_needed > 0
+        ? `at this rate about ${whole(outcome.samples_needed)} samples would be needed.`
+        : "no number of samples would help: even the safest plan changes too many.");
+  }
+  if (plan.empty === NO_CERTIFIED_PAYS) {
+    return h("p", { class: "badge plain" }, h("b", {}, "Certified, but of no use here. "),
+      `Of the ${plural(outcome.list_size, "plan")} considered ${whole(outcome.list_certified)} ${outcome.list_certified === 1 ? "is" : "are"} certified to change at most ${setting(outcome.epsilon)} of the answers; none of them costs less than the plain backbone ${planName(plan)}.`);
+  }
+  if (isEmpty(plan)) {
     return h("p", { class: "badge plain" }, "Every answer is the backbone’s own: there is nothing to certify.");
   }
   if (!outcome) {
@@ -52,9 +68,11 @@ export function promise(outcome, empty) {
       "The thresholds keep to their tolerance on the validation data; nothing is promised beyond it.");
   }
   if (!outcome.holds) {
-    return h("p", { class: "badge bad" }, h("b", {}, "Not certified. "),
-      `The data set apart for it (${whole(outcome.certify_samples)} samples) could not show that at most ${setting(outcome.epsilon)} of the answers change`,
-      outcome.samples_needed > 0 ? `; about ${whole(outcome.samples_needed)} samples would be needed.` : ".");
+    return h("p", { class: "badge bad" }, h("b", {}, "Not certified. "), "The plan’s certificate does not hold.");
+  }
+  if (outcome.outside) {
+    return h("p", { class: "badge bad" }, h("b", {}, "Outside its certificate. "),
+      `The plan is ${outcome.outside}. Inside it, at most ${setting(outcome.epsilon)} of the answers differ from the backbone’s, with ${setting(1 - outcome.delta)} confidence.`);
   }
   return h("p", { class: "badge good" }, h("b", {}, "Certified: "),
     `at most ${setting(outcome.epsilon)} of the answers differ from the backbone’s, with ${setting(1 - outcome.delta)} confidence, for traffic like the data it was tested on.`);
@@ -69,9 +87,15 @@ function effects(arithmetic, time) {
   return `${first} and ${arithmetic >= 0 && time >= 0 ? `${percent(time, 0)} of the time` : changes(time, "time")}`;
 }
 
+const WHY_EMPTY = {
+  [NOTHING_CERTIFIED]: "No plan is used here: some would save, but none could be certified, so the plan is the plain backbone.",
+  [NO_CERTIFIED_PAYS]: "Caching does not pay here: plans are certified, but none of them costs less than the plain backbone, which is therefore the plan.",
+};
+
 function summary(data, plan, chosen) {
   if (isEmpty(plan)) {
-    return h("p", { class: "summary" }, "Caching does not pay here: no set of cache models saves more than it costs within the tolerance, so the plan is the plain backbone.");
+    return h("p", { class: "summary" }, WHY_EMPTY[plan.empty] ??
+      "Caching does not pay here: no set of cache models saves more than it costs within the tolerance, so the plan is the plain backbone.");
   }
   const early = 1 - plan.exits[plan.exits.length - 1].share;
   const row = mainLatency(data, chosen);
@@ -102,7 +126,7 @@ export function answer(data, chosen) {
     body: [
       summary(data, plan, chosen),
       h("div", { class: "figures" }, arithmetic(plan), time(data, chosen), accuracy(data, plan)),
-      promise(plan.certificate, isEmpty(plan)),
+      promise(plan),
       data.remarks.length > 0 && [
         h("div", { class: "sides" },
           remarks("What speaks for it", data.remarks.filter((one) => one.tone === GOOD)),

@@ -2,6 +2,7 @@
 import { h, table } from "../shared/dom.js";
 import { interval, setting, whole } from "../shared/format.js";
 import { promise } from "./answer.js";
+import { isEmpty } from "./names.js";
 
 // The promise and the outcome on one line of risk.
 function line(outcome) {
@@ -17,7 +18,8 @@ function line(outcome) {
 }
 
 export function certificate(data, chosen) {
-  const outcome = data.plans[chosen].certificate;
+  const plan = data.plans[chosen];
+  const outcome = plan.certificate;
   if (!outcome) return null;
   const rows = [
     ["Bound on the changed answers (ε)", setting(outcome.epsilon)],
@@ -25,10 +27,14 @@ export function certificate(data, chosen) {
     ["Certifying samples, of them changed", `${whole(outcome.certify_samples)}, ${whole(outcome.certify_differing)}`],
     ["p-value", outcome.p_value.toPrecision(3)],
     ["Method", outcome.bound],
+    outcome.list_size > 0 && ["Plans in the list, tested, certified", `${whole(outcome.list_size)}, ${whole(outcome.list_tested)}, ${whole(outcome.list_certified)}`],
+    ["Tested at", outcome.storage ? `${outcome.tested_at}, on activations kept as ${outcome.storage}` : outcome.tested_at],
     ["Test samples, of them changed", `${whole(outcome.samples)}, ${whole(outcome.differing)}`],
     ["Changed on the test part (95 %)", interval(outcome.risk)],
-  ];
-  const verdict = !outcome.holds
+  ].filter(Boolean);
+  const verdict = isEmpty(plan)
+    ? "The plan is the plain backbone, so that no answer changes."
+    : !outcome.holds
     ? "The plan was not certified; the test part is shown for comparison."
     : outcome.consistent
       ? outcome.risk.value <= outcome.epsilon
@@ -40,7 +46,7 @@ export function certificate(data, chosen) {
     short: "Promise and outcome",
     title: "The promise and the outcome",
     body: [
-      promise(outcome),
+      promise(plan),
       h("p", {}, "The plan was fixed first, then tested on samples set apart for nothing else; a binomial test gives the bound. An answer that changes is not always a loss, so accuracy drops by no more than this. ", h("b", {}, verdict)),
       line(outcome),
       h("p", { class: "note" }, "Shaded: what the promise allows. Bar: 95 % interval of the share of changed answers on the test part; dot: the share itself."),

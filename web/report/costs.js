@@ -1,6 +1,7 @@
 // RQ2: arithmetic, model size and memory.
 import { h, table } from "../shared/dom.js";
 import { bytes, count, known, percent, whole } from "../shared/format.js";
+import { planName } from "./names.js";
 
 const change = (plain, cached) => {
   if (!known(plain) || !known(cached) || plain <= 0) return "–";
@@ -36,6 +37,7 @@ export function costs(data, chosen) {
 }
 
 export function memory(data) {
+  const several = data.plans.length > 1;
   const rows = data.memory.filter((row) => row.plain_bytes >= 0 || row.cached_bytes >= 0);
   if (data.memory.length === 0) return null;
   return {
@@ -49,10 +51,11 @@ export function memory(data) {
           h("p", {}, "The most bytes of tensors alive at once while one batch runs, counted at the allocator; inputs and weights apart. Caching adds what its cache models hold for a moment."),
           table([
             { name: "Batch", cell: (r) => whole(r.batch) },
+            several && { name: "Plan", cell: (r) => planName(data.plans[r.plan]) },
             { name: "Plain backbone", numeric: true, cell: (r) => bytes(r.plain_bytes) },
             { name: "With caching", numeric: true, cell: (r) => bytes(r.cached_bytes) },
             { name: "Change", numeric: true, cell: (r) => (r.plain_bytes >= 0 && r.cached_bytes >= 0 ? change(r.plain_bytes, r.cached_bytes) : "–") },
-          ], rows, { caption: "Peak bytes of live tensors per batch size" }),
+          ].filter(Boolean), rows, { caption: "Peak bytes of live tensors per batch size" }),
         ],
   };
 }

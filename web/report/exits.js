@@ -47,17 +47,18 @@ export function exitTable(data, chosen) {
   const swatch = (exit) => h("i", { class: "swatch", style: `--c: ${exitColor(plan.exits.indexOf(exit), plan.exits.length)}` });
   const cached = (exit) => plan.exits.indexOf(exit) < last;
   const within = (i) => [percent(i.value), range(i) && h("small", {}, range(i))];
+  const inPoints = (i) => [signed(i.value), range(i) && h("small", {}, `${signed(i.low)} to ${signed(i.high)}`)];
   const columns = [
     { name: "Exit", cell: (e) => [h("span", { class: "nowrap" }, swatch(e), exitName(e)), e.architecture && h("small", {}, e.architecture)] },
     { name: "Threshold", numeric: true, cell: (e) => (cached(e) ? e.threshold.toFixed(3) : "–") },
     { name: "Reach it", numeric: true, cell: (e) => whole(e.reach) },
     { name: "Leave", numeric: true, cell: (e) => whole(e.hits) },
-    { name: "Hit rate", numeric: true, cell: (e) => percent(e.hit_rate) },
+    { name: "Hit rate", numeric: true, cell: (e) => within(e.hit_rate) },
     { name: "Of all", numeric: true, cell: (e) => percent(e.share) },
     { name: "As backbone", numeric: true, cell: (e) => (cached(e) && e.hits > 0 ? within(e.cache_accuracy) : "–") },
     labels && { name: "Right", numeric: true, cell: (e) => (e.hits > 0 ? within(e.gt_accuracy) : "–") },
     labels && { name: "Backbone right", numeric: true, cell: (e) => percent(e.backbone_accuracy) },
-    labels && { name: "Effect, points", numeric: true, cell: (e) => signed(e.effect) },
+    labels && { name: "Effect, points", numeric: true, cell: (e) => inPoints(e.effect) },
     { name: "Look-up FLOPs", numeric: true, cell: (e) => (cached(e) ? count(e.cache_flops) : "–") },
   ].filter(Boolean);
   const overall = labels && known(plan.accuracy_plain.value)

@@ -27,6 +27,7 @@ const arrives = (row) => (row.flops_saved > 0 ? row.saved.value / row.flops_save
 export function latency(data) {
   if (data.latency.length === 0) return null;
   const several = data.plans.length > 1;
+  const predicted = data.latency.some((row) => known(row.predicted_saving));
   const columns = [
     { name: "Batch", cell: (r) => whole(r.batch) },
     several && { name: "Plan", cell: (r) => planName(data.plans[r.plan]) },
@@ -59,6 +60,7 @@ export function latency(data) {
         { name: "Plain, mean", numeric: true, cell: (r) => milliseconds(r.plain.mean) },
         { name: "Cached, mean", numeric: true, cell: (r) => milliseconds(r.cached.mean) },
         { name: "Time saved (95 %)", numeric: true, cell: (r) => interval(r.saved) },
+        predicted && { name: "Predicted", numeric: true, cell: (r) => percent(r.predicted_saving) },
         { name: "Arithmetic saved", numeric: true, cell: (r) => percent(r.flops_saved) },
         { name: "Arrives as time", numeric: true, cell: (r) => (known(arrives(r)) ? percent(arrives(r), 0) : "–") },
       ].filter(Boolean), data.latency, { caption: "Time saved per batch size" }),

@@ -127,6 +127,47 @@ TEST_F(PlanFiles, AreRefusedWhenACertificateContradictsItself) {
   EXPECT_THAT(refusal(), HasSubstr("its figures contradict each other"));
 }
 
+TEST_F(PlanFiles, SayWhatTheirCertificatesWereTestedOn) {
+  PlanFile file = two_plans();
+  file.plans[0].certificate->precision = "bfloat16";
+  file.plans[0].certificate->storage = "float16, int8";
+  write_plan(path_, file, common_, {});
+  const PlanFile read = read_plan(path_);
+  EXPECT_EQ(read.plans[0].certificate->precision, "bfloat16");
+  EXPECT_EQ(read.plans[0].certificate->storage, "float16, int8");
+  {  // as files were before it was recorded
+    io::File open = io::File::open_to_write(path_);
+    io::Group certificate = open.root().group("plans").group("0000").group("certificate");
+    certificate.remove_attribute("precision");
+    certificate.remove_attribute("storage");
+  }
+  reseal(path_);
+  const PlanFile older = read_plan(path_);
+  EXPECT_EQ(older.plans[0].certificate->precision, "float32");
+  EXPECT_EQ(older.plans[0].certificate->storage, "");
+}
+
+TEST(Certificates, HoldAtTheirPrecisionOnly) {
+  Certificate certificate;
+  EXPECT_EQ(outside_of(certificate, "float32", "float32"), "");
+  EXPECT_EQ(outside_of(certificate, "bfloat16", "float32"),
+            "certified at float32; this run is at bfloat16 (backbone) and float32 (cache models), "
+            "outside it");
+  certificate.storage = "float16";
+  EXPECT_THAT(outside_of(certificate, "float32", "bfloat16"),
+              HasSubstr("certified at float32 on float16 activations; this run is at float32"));
+}
+
+TEST(EmptyPlans, SayWhyTheyAreEmpty) {
+  EXPECT_EQ(emptiness_of(nullptr), Emptiness::kNothingPays);
+  Certificate certificate;
+  EXPECT_EQ(emptiness_of(&certificate), Emptiness::kNothingPays);
+  certificate.list_size = 5;
+  EXPECT_EQ(emptiness_of(&certificate), Emptiness::kNothingCertified);
+  certificate.list_certified = 2;
+  EXPECT_EQ(emptiness_of(&certificate), Emptiness::kNoCertifiedPays);
+}
+
 TEST_F(PlanFiles, AreRefusedWhenATemperatureCannotBe) {
   PlanFile file = two_plans();
   file.caches[0].calibration.temperature = 0;

@@ -2,11 +2,15 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <functional>
 #include <numeric>
+#include <utility>
 
 #include "data/split.h"
 #include "data/transform.h"
+#include "eval/beside.h"
 #include "eval/eval.h"
+#include "eval/statistics.h"
 #include "labels/labels.h"
 #include "support/cached_backbone.h"
 #include "support/expect_error.h"
@@ -38,8 +42,14 @@ struct Subject {
     plan.validation_ids = split.ids(data::Part::kValidation);
     plan.certify_ids = split.ids(data::Part::kCertify);
     plan.transform = data::Transform(options.data).text();
+    write(plan);
+  }
+
+  void write(const artifact::PlanFile& plan) const {
+    CommonOptions common = options.common;
+    common.force = true;
     artifact::write_plan(
-        options.plan, plan, options.common,
+        options.plan, plan, common,
         {{"backbone", io::outside_input("backbone", cached.backbone()->hash(), "")}});
   }
 };
@@ -58,7 +68,17 @@ TEST(Evaluation, AddsUpAndComparesWithTheTruth) {
     EXPECT_EQ(exit.reach, 60 - hits);
     hits += exit.hits;
     verdicts = std::accumulate(exit.verdicts.begin(), exit.verdicts.end(), verdicts);
-    effect += exit.effect;
+    effect += exit.effect.value;
+    const artifact::Interval hit_rate = share_of(exit.hits, exit.reach);
+    if (&exit != &plan.exits.back()) {
+      EXPECT_EQ(exit.hit_rate.low, hit_rate.low);
+      EXPECT_EQ(exit.hit_rate.high, hit_rate.high);
+      EXPECT_LT(exit.effect.low, exit.effect.value);
+      EXPECT_GT(exit.effect.high, exit.effect.value);
+    } else {  // the backbone is itself
+      EXPECT_EQ(exit.effect.low, 0);
+      EXPECT_EQ(exit.effect.high, 0);
+    }
     on_the_way += exit.segment_flops + exit.cache_flops;
     flops += exit.share * on_the_way;
   }
@@ -120,6 +140,8 @@ TEST(Evaluation, SurvivesItsFile) {
   EXPECT_EQ(read.title, report.title);
   EXPECT_EQ(read.plans[0].exits[1].verdicts, report.plans[0].exits[1].verdicts);
   EXPECT_EQ(read.plans[0].effect.low, report.plans[0].effect.low);
+  EXPECT_EQ(read.plans[0].exits[1].hit_rate.high, report.plans[0].exits[1].hit_rate.high);
+  EXPECT_EQ(read.plans[0].exits[1].effect.low, report.plans[0].exits[1].effect.low);
   EXPECT_EQ(read.alone[2].effect, report.alone[2].effect);
   EXPECT_EQ(read.trade[1].points[3].setting, report.trade[1].points[3].setting);
   EXPECT_TRUE(std::isnan(read.trade[1].points[3].latency));
@@ -149,6 +171,8 @@ TEST(Evaluation, OfAnEmptyPlanSaysThatCachingDoesNotPay) {
   const artifact::Report report = evaluate(subject.options);
   EXPECT_EQ(report.plans[0].agreement.value, 1);
   EXPECT_EQ(report.plans[0].flops_cached, report.plans[0].flops_plain);
+  EXPECT_EQ(report.plans[0].effect.low, 0);
+  EXPECT_EQ(report.plans[0].effect.high, 0);
   EXPECT_TRUE(report.trade.empty());
   EXPECT_THAT(report.remarks[0].text, testing::HasSubstr("empty"));
 }
@@ -168,6 +192,112 @@ TEST(Evaluation, TimesPairsAndFirstAnswers) {
     EXPECT_LE(latency.first_ms[r], latency.answer_ms[r]);
     EXPECT_LE(latency.answer_ms[r], latency.cached_ms[r]);
   }
+}
+
+TEST(Evaluation, TimesOnlyTheAnswersThatCount) {
+  Subject subject({2, 2, 2});  // nobody leaves early, and yet every exit answers
+  subject.options.engine.shrink = false;
+  subject.options.timing = true;
+  subject.options.repeats = 12;
+  subject.options.curve_repeats = 0;
+  const artifact::Latency latency = evaluate(subject.options).latency.at(0);
+  for (std::size_t r = 0; r < 12; ++r) EXPECT_LE(latency.answer_ms[r], latency.cached_ms[r]);
+  EXPECT_GT(latency.first.mean, 0.5 * latency.cached.mean);
+}
+
+TEST(Evaluation, WarnsOnceOfAPrecisionOutsideTheCertificate) {
+  Subject subject({0.3, 0.35, 0.4});
+  artifact::PlanFile plan = artifact::read_plan(subject.options.plan);
+  artifact::Certificate certificate;
+  certificate.epsilon = certificate.delta = 0.5;
+  certificate.samples = 100;
+  certificate.p_value = 0.01;
+  certificate.holds = true;
+  certificate.storage = "float16";
+  plan.plans[0].certificate = certificate;
+  plan.plans.push_back(plan.plans[0]);
+  plan.plans[1].batch = 8;
+  subject.write(plan);
+  const auto run_at = [&](const std::string& cache_precision) {
+    subject.options.engine.cache_precision = cache_precision;
+    testing::internal::CaptureStderr();
+    const artifact::Report report = evaluate(subject.options);
+    std::size_t remarks = 0;
+    for (const artifact::Remark& remark : report.remarks) {
+      remarks += remark.text.find("this run is at") != std::string::npos ? 1 : 0;
+    }
+    return std::make_pair(testing::internal::GetCapturedStderr(), remarks);
+  };
+  const auto [log, remarks] = run_at("bfloat16");
+  const std::string text =
+      "plan.h5: certified at float32 on float16 activations; this run is at float32 (backbone) and "
+      "bfloat16 (cache models), outside it";
+  ASSERT_THAT(log, testing::HasSubstr(text));
+  EXPECT_EQ(log.find(text, log.find(text) + 1), std::string::npos);
+  EXPECT_EQ(remarks, 2u);  // one for each plan
+  const auto [quiet, none] = run_at("float32");
+  EXPECT_THAT(quiet, testing::Not(testing::HasSubstr("certified")));
+  EXPECT_EQ(none, 0u);
+}
+
+TEST(Evaluation, LeavesOutTheTimesOfAnotherReportThatWereTakenOtherwise) {
+  Subject subject({0.3, 0.35, 0.4});
+  const artifact::Report ours = evaluate(subject.options);
+  artifact::Report timed = ours;
+  for (artifact::TradePoint& point : timed.trade[0].points) point.latency = 0.5;
+  timed.trade[0].area_latency = 0.4;
+  CommonOptions common = subject.options.common;
+  common.force = true;
+  subject.options.beside = {subject.cached.scratch().path("other.h5")};
+  // The curve as it stands beside ours, and what was said.
+  const auto beside = [&](const artifact::Report& other) {
+    artifact::write_report(subject.options.beside[0], other, common, {});
+    artifact::Report report = ours;
+    testing::internal::CaptureStderr();
+    add_beside(report, subject.options);
+    const std::string log = testing::internal::GetCapturedStderr();
+    EXPECT_EQ(report.trade.size(), ours.trade.size() + 1);
+    return std::make_pair(report.trade.back(), log);
+  };
+  const auto [alike, silence] = beside(timed);
+  EXPECT_EQ(alike.method, "cachectl (other)");
+  EXPECT_EQ(alike.points[3].latency, 0.5);
+  EXPECT_EQ(alike.area_latency, 0.4);
+  EXPECT_THAT(silence, testing::Not(testing::HasSubstr("left out")));
+
+  const std::vector<std::pair<std::string, std::function<void(artifact::Report&)>>> changes = {
+      {"batch 8 (here 32)", [](artifact::Report& other) { other.trade[0].batch = 8; }},
+      {"device cuda (here cpu)", [](artifact::Report& other) { other.device = "cuda"; }},
+      {"processor another", [](artifact::Report& other) { other.processor = "another"; }},
+      {"threads 99", [](artifact::Report& other) { other.threads = 99; }},
+      {"precision bfloat16", [](artifact::Report& other) { other.precision = "bfloat16"; }},
+      {"backbone resnet.pt",
+       [](artifact::Report& other) {
+         other.backbone_file = "resnet.pt";
+         other.backbone_hash = "other";
+       }},
+  };
+  for (const auto& [says, change] : changes) {
+    artifact::Report other = timed;
+    change(other);
+    const auto [curve, log] = beside(other);
+    EXPECT_THAT(log, testing::HasSubstr("other.h5: its latency is left out"));
+    EXPECT_THAT(log, testing::HasSubstr(says));
+    EXPECT_TRUE(std::isnan(curve.area_latency)) << says;
+    for (std::size_t i = 0; i < curve.points.size(); ++i) {
+      EXPECT_TRUE(std::isnan(curve.points[i].latency)) << says;
+      EXPECT_EQ(curve.points[i].flops, timed.trade[0].points[i].flops);
+    }
+    EXPECT_EQ(curve.area_flops, timed.trade[0].area_flops);
+  }
+  artifact::Report untimed = ours;
+  untimed.threads = 99;
+  EXPECT_THAT(beside(untimed).second, testing::Not(testing::HasSubstr("left out")));
+  untimed.test_ids_hash = "others";
+  artifact::write_report(subject.options.beside[0], untimed, common, {});
+  artifact::Report report = ours;
+  expect_error([&] { add_beside(report, subject.options); }, ExitCode::kIncompatible,
+               "measured on other samples");
 }
 
 TEST(Evaluation, RefusesTheSamplesOfEarlierSteps) {

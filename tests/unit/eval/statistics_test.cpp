@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <utility>
 
+#include "base/random.h"
 #include "eval/tables.h"
 #include "eval/trade.h"
 
@@ -40,6 +42,45 @@ TEST(Bootstrap, OfAMeanIsNearItsStandardError) {
   const double error = 1.96 * std::sqrt((0.08 - 0.0016) / 1000);
   EXPECT_NEAR(interval.low, -0.04 - error, 0.1 * error);
   EXPECT_NEAR(interval.high, -0.04 + error, 0.1 * error);
+}
+
+TEST(Signs, WithoutADifferenceAreBoundedByWhatCouldHaveBeenMissed) {
+  const artifact::Interval interval = mean_of_signs(0, 3000, 0, 2000, 3);
+  EXPECT_EQ(interval.value, 0);
+  const double missed = 1 - std::pow(0.025, 1.0 / 3000);  // 0.12 points
+  EXPECT_NEAR(interval.low, -missed, 1e-9);
+  EXPECT_NEAR(interval.high, missed, 1e-9);
+  EXPECT_NEAR(missed, 0.00123, 1e-5);
+}
+
+TEST(Signs, WithFewDifferencesCoverTheTruthAsOftenAsTheySay) {
+  constexpr int kDraws = 1500, kSamples = 2000;
+  const std::pair<double, double> rates[] = {{0, 0.0005}, {0.0005, 0.0005}, {0.002, 0.0005}};
+  for (const auto& [losing, winning] : rates) {
+    Rng rng(derive_seed(5, "signs"));
+    int covered = 0;
+    for (int draw = 0; draw < kDraws; ++draw) {
+      std::int64_t minus = 0, plus = 0;
+      for (int i = 0; i < kSamples; ++i) {
+        const double value = rng.uniform();
+        minus += value < losing ? 1 : 0;
+        plus += value >= losing && value < losing + winning ? 1 : 0;
+      }
+      ASSERT_LT(minus + plus, kSignsToResample);
+      const artifact::Interval interval =
+          mean_of_signs(minus, kSamples - minus - plus, plus, 200, 1);
+      const double truth = winning - losing;
+      covered += interval.low <= truth && truth <= interval.high ? 1 : 0;
+    }
+    EXPECT_GE(covered, 0.95 * kDraws) << losing << ' ' << winning;
+  }
+}
+
+TEST(Signs, OfNothingSayNothing) {
+  const artifact::Interval interval = mean_of_signs(0, 0, 0, 2000, 3);
+  EXPECT_TRUE(std::isnan(interval.value));
+  EXPECT_EQ(interval.low, -1);
+  EXPECT_EQ(interval.high, 1);
 }
 
 TEST(Quantiles, LieBetweenOrderStatistics) {

@@ -4,12 +4,15 @@
 #include <gmock/gmock.h>
 #include <png.h>
 
+#include <cmath>
 #include <fstream>
 #include <sstream>
 
+#include "io/hdf5.h"
 #include "report/image.h"
 #include "report/page_data.h"
 #include "support/expect_error.h"
+#include "support/reseal.h"
 #include "support/sample_report.h"
 #include "support/scratch.h"
 
@@ -115,10 +118,80 @@ TEST(Page, LeavesNothingOutsideAsciiInTheData) {
 TEST(Page, WritesWhatLabelsWouldHaveGivenAsNull) {
   const json data = embedded(html(bare_report()));
   EXPECT_TRUE(data["plans"][0]["accuracy_plain"]["value"].is_null());
-  EXPECT_TRUE(data["plans"][0]["exits"][0]["effect"].is_null());
+  EXPECT_TRUE(data["plans"][0]["exits"][0]["effect"]["value"].is_null());
   EXPECT_TRUE(data["plans"][0]["certificate"].is_null());
   EXPECT_TRUE(data["latency"].empty());
   EXPECT_EQ(data["labelled"], 0);
+}
+
+TEST(Page, SaysWhyAPlanIsEmpty) {
+  EXPECT_TRUE(page_data(sample_report())["plans"][0]["empty"].is_null());
+  EXPECT_EQ(page_data(bare_report())["plans"][0]["empty"], "nothing pays");
+  auto report = uncertified_report();
+  json plan = page_data(report)["plans"][0];
+  EXPECT_EQ(plan["empty"], "nothing certified");
+  EXPECT_EQ(plan["certificate"]["list_size"], 12);
+  EXPECT_EQ(plan["certificate"]["list_certified"], 0);
+  report.plans[0].certificate.certificate.list_certified = 3;
+  plan = page_data(report)["plans"][0];
+  EXPECT_EQ(plan["empty"], "no certified plan pays");
+  EXPECT_EQ(plan["certificate"]["list_certified"], 3);
+}
+
+TEST(Page, KnowsWhatACertificateWasTestedOn) {
+  auto report = sample_report();
+  json certificate = page_data(report)["plans"][0]["certificate"];
+  EXPECT_EQ(certificate["tested_at"], "float32");
+  EXPECT_EQ(certificate["storage"], "float16");
+  EXPECT_EQ(certificate["outside"], "");
+  report.cache_precision = "bfloat16";
+  certificate = page_data(report)["plans"][0]["certificate"];
+  EXPECT_THAT(certificate["outside"].get<std::string>(),
+              HasSubstr("certified at float32 on float16 activations"));
+}
+
+TEST(Page, HasThePredictionBesideTheTimeOfThePlansOwnBatch) {
+  auto report = sample_report();
+  EXPECT_TRUE(page_data(report)["latency"][0]["predicted_saving"].is_null());
+  report.cost_kind = "latency";
+  const json data = page_data(report);  // the second plan is for batch 1, the first for any
+  EXPECT_NEAR(data["latency"][0]["predicted_saving"].get<double>(),
+              report.plans[1].predicted_saving, 1e-5);
+  EXPECT_TRUE(data["latency"][1]["predicted_saving"].is_null());
+}
+
+// The fields that came later are missing in files from before.
+TEST(ReportFile, OfAnOlderVersionIsRead) {
+  Scratch scratch;
+  const std::string path = scratch.path("report.h5");
+  CommonOptions common;
+  common.no_provenance = true;
+  artifact::write_report(path, small_report(), common, {});
+  const artifact::Report written = artifact::read_report(path);
+  EXPECT_EQ(written.plans[0].exits[0].effect.high, small_report().plans[0].exits[0].effect.high);
+  EXPECT_EQ(written.plans[0].certificate.certificate.list_tested, 12);
+  {
+    io::File file = io::File::open_to_write(path);
+    io::Group plan = file.root().group("plans").group("000");
+    for (const char* name :
+         {"precision", "storage", "list_size", "list_tested", "list_certified"}) {
+      plan.group("certificate").remove_attribute(name);
+    }
+    for (const std::string& exit : plan.group("exits").children()) {
+      plan.group("exits").group(exit).remove_attribute("hit_rate_interval");
+      plan.group("exits").group(exit).remove_attribute("effect_interval");
+    }
+    file.root().group("memory").remove("plan");
+  }
+  reseal(path);
+  const artifact::Report older = artifact::read_report(path);
+  const artifact::ExitOutcome &was = written.plans[0].exits[0], &is = older.plans[0].exits[0];
+  EXPECT_EQ(is.hit_rate.value, was.hit_rate.value);
+  EXPECT_EQ(is.effect.value, was.effect.value);
+  EXPECT_TRUE(std::isnan(is.hit_rate.low) && std::isnan(is.effect.high));
+  EXPECT_EQ(older.plans[0].certificate.certificate.precision, "float32");
+  EXPECT_EQ(older.plans[0].certificate.certificate.storage, "");
+  EXPECT_EQ(older.memory[0].plan, 0u);
 }
 
 TEST(Page, ThinsLongCurvesAndKeepsTheirEnds) {

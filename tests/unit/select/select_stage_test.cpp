@@ -333,6 +333,17 @@ TEST_F(SelectStage, VerifiesACertificateOnFreshSamplesAlone) {
   verify.common.json = true;
   const std::string text = output_of(verify);
   EXPECT_THAT(text, HasSubstr("\"samples\": 1800"));
+  const auto& certificate = *artifact::read_plan(with.out).plans[0].certificate;
+  EXPECT_EQ(certificate.precision, "float32");
+  EXPECT_EQ(certificate.storage, "float32");
+  // What is tested is the plan's promise, not what a configuration asks of new plans.
+  verify.epsilon = 0.4;
+  verify.delta = 0.5;
+  EXPECT_EQ(output_of(verify), text);
+  EXPECT_THAT(text, HasSubstr("\"epsilon\": 0.03,"));
+  verify.verify_epsilon = 0.4;
+  EXPECT_THAT(output_of(verify), HasSubstr("\"epsilon\": 0.4,"));
+  verify.verify_epsilon = 0;
   EXPECT_THAT(text, testing::AnyOf(HasSubstr("\"verdict\": \"confirmed\""),
                                    HasSubstr("\"verdict\": \"undecided\"")));
   // Traffic on which the cache models are always wrong refutes it.
