@@ -33,8 +33,9 @@ test: build  ## run all tests (DATA=folder: also those on real data)
 demo: build  ## the whole chain on the synthetic set, ending with its report
 	@pipelines/demo.sh runs/demo
 
-experiment: build  ## EXP=name DATA=folder: one experiment of configs/, into runs/name
-	@pipelines/run.sh configs/$(EXP).yaml runs/$(EXP) $(if $(DATA),--data-root $(abspath $(DATA)))
+experiment: build  ## EXP=name DATA=folder [SEED=2]: an experiment of configs/, into runs/name[-seed2]
+	@pipelines/run.sh configs/$(EXP).yaml runs/$(EXP)$(if $(SEED),-seed$(SEED)) \
+	  $(if $(DATA),--data-root $(abspath $(DATA))) $(if $(SEED),--seed $(SEED)) $(FLAGS)
 
 bench: configure  ## all benchmarks as JSON into runs/bench, on an idle machine (DATA=folder)
 	@cmake -B $(BUILD) -DCACHECTL_BENCHMARKS=ON >/dev/null

@@ -35,6 +35,7 @@ layers=$(/usr/bin/python3 -c 'import h5py, sys
 caches = h5py.File(sys.argv[1])["caches"]
 print(",".join(caches[name].attrs["layer"].decode() for name in sorted(caches)))' "$run/calibrated.h5")
 measure heads --require "$layers" --epsilon 0 --tolerance 1
+rm -f "$run/report-latency.h5"  # of earlier plans
 if [ "${REPEATS:-300}" -gt 0 ]; then
   batches=${BATCHES:-1,8,32,128}
   timing=(--batches "$batches" --repeats "${REPEATS:-300}")

@@ -6,6 +6,7 @@ and report-*.h5 of benchmarks/tolerances.sh. Several seeds: mean and, behind it,
 import glob
 import json
 import os
+import re
 import statistics
 import sys
 
@@ -17,8 +18,10 @@ def text(value):
 
 
 def spread(values, digits=1, unit=" %", scale=100):
-    """Mean, and the range where there are several values."""
+    """Mean, and the range where there are several values; empty where there is none."""
     values = [value * scale for value in values]
+    if not values:
+        return ""
     mean = f"{statistics.mean(values):.{digits}f}{unit}"
     if len(values) < 2:
         return mean
@@ -68,6 +71,25 @@ def latencies(file):
             for group in groups(file, "latency")}
 
 
+def seed_of(file):
+    """The seed that the cache models were trained with."""
+    record = json.loads(text(file["provenance"][0]))
+    for role in ("plan", "caches", "caches"):
+        record = record.get("inputs", {}).get(role, record)
+    return int(record["seed"])
+
+
+def union(dictionaries):
+    """The keys of all, in the order of their first appearance."""
+    return list(dict.fromkeys(key for dictionary in dictionaries for key in dictionary))
+
+
+def plan_order(name):
+    """Of "tolerance-1.5": by word, then number."""
+    word, _, number = name.rpartition("-")
+    return word, float(number) if re.fullmatch(r"[0-9.]+", number) else 0.0, name
+
+
 def everybody(head):
     """The share of all samples on which a cache model alone agrees with the backbone."""
     return float(head["cache_accuracy"][-1]) if head["hit_rate"][-1] == 1 else None
@@ -75,7 +97,10 @@ def everybody(head):
 
 def costs(folder):
     """Architecture and multiply-accumulates of the cache models, by layer."""
-    with h5py.File(os.path.join(folder, "calibrated.h5")) as file:
+    path = os.path.join(folder, "calibrated.h5")
+    if not os.path.exists(path):
+        return {}
+    with h5py.File(path) as file:
         return {text(cache.attrs["layer"]): (text(cache.attrs["architecture"]), cache.attrs["flops"] / 2)
                 for cache in groups(file, "caches")}
 
@@ -85,6 +110,9 @@ class Run:
         self.folder = folder
         with h5py.File(os.path.join(folder, "report.h5")) as file:
             self.title = text(file.attrs["title"])
+            self.seed = seed_of(file)
+            self.depth = {text(layer.attrs["name"]): depth
+                          for depth, layer in enumerate(groups(file, "layers"))}
             self.samples = int(file.attrs["samples"])
             self.where = (f"{text(file.attrs['processor'])}, {int(file.attrs['threads'])} threads, "
                           f"{text(file.attrs['library'])}")
@@ -115,6 +143,25 @@ class Run:
             self.steps[os.path.basename(path)[:-5]] = step
 
 
+def ratio(timed):
+    """Of latency saved and FLOPs saved."""
+    return spread([one["saved"][0] / one["flops_saved"] for one in timed if one["flops_saved"] > 0], 2, "", 1)
+
+
+def of_all(some, runs):
+    return f" ({len(some)} of {len(runs)})" if len(some) < len(runs) else ""
+
+
+def count_of(runs):
+    """"3 seeds" where nothing but the seed tells the runs apart."""
+    titles, seeds = {run.title for run in runs}, [run.seed for run in runs]
+    if len(titles) == 1 and len(set(seeds)) == len(runs):
+        return f"{len(runs)} seed{'s' if len(runs) > 1 else ''}"
+    if len(titles) > 1:
+        return f"{len(runs)} runs, not of one experiment ({'; '.join(sorted(titles))})"
+    return f"{len(runs)} runs, not all of their own seed ({', '.join(map(str, seeds))})"
+
+
 def main():
     if len(sys.argv) < 2 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
@@ -124,7 +171,7 @@ def main():
     runs = [Run(folder) for folder in sys.argv[1:]]
     first = runs[0]
     plans = [run.plans[0] for run in runs]
-    print(f"{len(runs)} seed{'s' if len(runs) > 1 else ''}, {first.samples} test samples; {first.where}.\n")
+    print(f"{count_of(runs)}, {first.samples} test samples; {first.where}.\n")
 
     table(["", "plain", "cached", ""], [
         ["accuracy", spread([p.plain for p in plans], 2), spread([p.cached for p in plans], 2),
@@ -136,33 +183,31 @@ def main():
         ["weights", spread([p.backbone_bytes for p in plans[:1]], 2, " MiB", 2**-20),
          spread([p.backbone_bytes + p.cache_bytes for p in plans], 2, " MiB", 2**-20), ""],
     ] + [[f"tensor memory, batch {batch}", spread([first.memory[batch][0]], 2, " MiB", 2**-20),
-          spread([run.memory[batch][1] for run in runs], 2, " MiB", 2**-20), ""]
+          spread([run.memory[batch][1] for run in runs if batch in run.memory], 2, " MiB", 2**-20), ""]
          for batch in sorted(first.memory)])
 
-    if first.latency:
-        table(["batch", "plain ms", "cached ms", "saved", "FLOPs saved on the same batches", "ratio"],
-              [[str(batch), spread([run.latency[batch]["plain"][0] for run in runs], 2, "", 1),
-                spread([run.latency[batch]["cached"][0] for run in runs], 2, "", 1),
-                spread([run.latency[batch]["saved"][0] for run in runs]),
-                spread([run.latency[batch]["flops_saved"] for run in runs]),
-                spread([run.latency[batch]["saved"][0] / run.latency[batch]["flops_saved"]
-                        for run in runs if run.latency[batch]["flops_saved"] > 0] or [0], 2, "", 1)]
-               for batch in sorted(first.latency)])
+    rows = []
+    for batch in sorted(union(run.latency for run in runs)):
+        timed = [run.latency[batch] for run in runs if batch in run.latency]
+        rows.append([str(batch), spread([one["plain"][0] for one in timed], 2, "", 1),
+                     spread([one["cached"][0] for one in timed], 2, "", 1),
+                     spread([one["saved"][0] for one in timed]),
+                     spread([one["flops_saved"] for one in timed]), ratio(timed)])
+    if rows:
+        table(["batch", "plain ms", "cached ms", "saved", "FLOPs saved on the same batches", "ratio"], rows)
 
-    if first.by_latency:
-        with_it = [run for run in runs if run.by_latency]
-        rows = []
-        for batch in sorted(first.by_latency):
-            timed = [run.by_latency[batch] for run in with_it]
-            plans = [run.by_latency_plans[batch] for run in with_it]
-            rows.append([str(batch), spread([one["plain"][0] for one in timed], 2, "", 1),
-                         spread([one["saved"][0] for one in timed]),
-                         ", ".join(f"[{100 * one['saved'][1]:.1f}, {100 * one['saved'][2]:.1f}]" for one in timed),
-                         spread([plan.predicted for plan in plans]),
-                         spread([one["flops_saved"] for one in timed]),
-                         spread([one["saved"][0] / one["flops_saved"] for one in timed if one["flops_saved"] > 0]
-                                or [0], 2, "", 1),
-                         spread([-plan.effect for plan in plans], 2, " points")])
+    rows = []
+    for batch in sorted(union(run.by_latency for run in runs)):
+        with_it = [run for run in runs if batch in run.by_latency]
+        timed = [run.by_latency[batch] for run in with_it]
+        plans = [run.by_latency_plans[batch] for run in with_it]
+        rows.append([str(batch), spread([one["plain"][0] for one in timed], 2, "", 1),
+                     spread([one["saved"][0] for one in timed]),
+                     ", ".join(f"[{100 * one['saved'][1]:.1f}, {100 * one['saved'][2]:.1f}]" for one in timed),
+                     spread([plan.predicted for plan in plans]),
+                     spread([one["flops_saved"] for one in timed]), ratio(timed),
+                     spread([-plan.effect for plan in plans], 2, " points")])
+    if rows:
         print("Plans chosen by latency:\n")
         table(["batch", "plain ms", "saved", "95 %", "predicted", "FLOPs saved", "ratio", "accuracy lost"], rows)
 
@@ -172,39 +217,45 @@ def main():
             if architecture else f"the backbone {100 * share:.1f} %"
             for layer, architecture, share, _ in run.plans[0].exits) + ".\n")
 
-    if first.heads:
-        rows = []
-        costs_of = {run.folder: costs(run.folder) for run in runs}
-        for layer in first.heads:
-            with_it = [run for run in runs if run.heads.get(layer) is not None]
-            found = [costs_of[run.folder][layer] for run in with_it]
-            rows.append([layer, "; ".join(f"`{name}`" for name in dict.fromkeys(name for name, _ in found)),
-                         spread([macs for _, macs in found], 2, " M", 1e-6),
-                         spread([run.heads[layer] for run in with_it])])
+    costs_of = {run.folder: costs(run.folder) for run in runs}
+    depth = {layer: place for run in runs for layer, place in run.depth.items()}
+    rows = []
+    for layer in sorted(union(run.heads for run in runs), key=lambda name: depth.get(name, len(depth))):
+        with_it = [run for run in runs if layer in run.heads]
+        found = [costs_of[run.folder][layer] for run in with_it if layer in costs_of[run.folder]]
+        agreed = [run.heads[layer] for run in with_it if run.heads[layer] is not None]
+        rows.append([layer + of_all(with_it, runs),
+                     "; ".join(f"`{name}`" for name in dict.fromkeys(name for name, _ in found)),
+                     spread([macs for _, macs in found], 2, " M", 1e-6), spread(agreed)])
+    if rows:
         table(["layer", "architecture", "multiply-accumulates", "agrees with the backbone on test"], rows)
 
-    if first.swept:
-        rows = []
-        for name in first.swept:
-            swept = [run.swept[name] for run in runs if name in run.swept]
-            row = [name.replace("-", " ") + " %", spread([p.saved for p in swept]),
-                   spread([-p.effect for p in swept], 2, " points"),
-                   spread([1 - p.agreement for p in swept], 2)]
-            certificates = [p.certificate for p in swept if p.certificate]
-            row.append(f"{sum(c[2] for c in certificates)} of {len(certificates)} given"
-                       if certificates else "")
-            rows.append(row)
+    rows = []
+    for name in sorted(union(run.swept for run in runs), key=plan_order):
+        swept = [run.swept[name] for run in runs if name in run.swept]
+        certificates = [p.certificate for p in swept if p.certificate]
+        rows.append([name.replace("-", " ") + " %" + of_all(swept, runs), spread([p.saved for p in swept]),
+                     spread([-p.effect for p in swept], 2, " points"),
+                     spread([1 - p.agreement for p in swept], 2),
+                     f"{sum(c[2] for c in certificates)} of {len(certificates)} given" if certificates else ""])
+    if rows:
         table(["plan", "FLOPs saved", "accuracy lost", "answered otherwise than by the backbone",
                "certificates"], rows)
 
     order = ["backbone", "profile", "collect", "search", "train", "calibrate", "select", "eval"]
-    steps = [name for name in order if name in first.steps]
+    known = union(run.steps for run in runs)
+    steps = [name for name in order if name in known]
     if steps:
+        def taken(step, key):
+            return [run.steps[step][key] for run in runs if step in run.steps]
+
+        whole = [sum(run.steps[step]["seconds"] for step in steps) for run in runs
+                 if all(step in run.steps for step in steps)]
         table(["stage"] + steps + ["all"],
-              [["minutes"] + [spread([run.steps[s]["seconds"] for run in runs], 1, "", 1 / 60) for s in steps]
-               + [spread([sum(run.steps[s]["seconds"] for s in steps) for run in runs], 1, "", 1 / 60)],
-               ["peak memory"] + [spread([max(run.steps[s]["peak_bytes"] for run in runs)], 2, " GiB", 2**-30)
-                                  for s in steps] + [""]])
+              [["minutes"] + [spread(taken(step, "seconds"), 1, "", 1 / 60) for step in steps]
+               + [spread(whole, 1, "", 1 / 60)],
+               ["peak memory"] + [spread([max(taken(step, "peak_bytes"))], 2, " GiB", 2**-30) for step in steps]
+               + [""]])
 
 
 main()

@@ -24,6 +24,7 @@ fi
 mkdir -p "$2/parts" "$2/steps" "$2/slurm"
 out=$(readlink -f "$2")
 shift 2
+rm -f "$out/report.html"  # an earlier one would pass for this one's
 bin=${BIN:-$root/build/bin}
 collect_shards=${COLLECT_SHARDS:-4} search_shards=${SEARCH_SHARDS:-4}
 flags=(--config "$config" "$@")
@@ -84,7 +85,8 @@ calibrate=$(submit calibrate "$train" -- "${words[@]}")
 lines step select --medial "$out/medial.h5" --caches "$out/calibrated.h5" \
   --profile "$out/profile.h5" --out "$out/plan.h5"
 select=$(submit select "$calibrate" -- "${words[@]}")
-lines step eval "${backbone[@]}" --plan "$out/plan.h5" --out "$out/report.h5" --html "$out/report.html"
+lines step eval "${backbone[@]}" --plan "$out/plan.h5" --caches "$out/calibrated.h5" \
+  --out "$out/report.h5" --html "$out/report.html"
 last=$(submit eval "$select" -- "${words[@]}")
 echo "$last"
 
