@@ -60,6 +60,7 @@ class Writer {
   template <class T, class V>
   void column(const char* name, const std::vector<T>& rows, V T::*member) {
     std::vector<Stored<V>> values;
+    values.reserve(rows.size());
     for (const T& row : rows) values.push_back(row.*member);
     list(name, values);
   }

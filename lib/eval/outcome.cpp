@@ -81,6 +81,7 @@ std::vector<artifact::ClassOutcome> classes_of(const std::vector<std::int32_t>& 
     outcome.differing += answered.label[i] != backbone[i] ? 1 : 0;
   }
   std::vector<artifact::ClassOutcome> classes;
+  classes.reserve(by_label.size());
   for (const auto& [label, outcome] : by_label) classes.push_back(outcome);
   return classes;
 }

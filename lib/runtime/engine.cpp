@@ -124,15 +124,15 @@ std::vector<EnginePlan> plans_of(const artifact::PlanFile& file, const EngineOpt
 
 Engine Engine::open(const std::string& backbone, const std::string& plan,
                     const EngineOptions& options) {
-  artifact::PlanFile file = artifact::read_plan(plan);
+  const artifact::PlanFile file = artifact::read_plan(plan);
   model::BackboneOptions backbone_options = options.backbone;
   backbone_options.path = backbone;
   std::shared_ptr<const model::Backbone> loaded =
       model::Backbone::load(backbone_options, {file.self_test_inputs});
-  return Engine(std::move(loaded), std::move(file), plan, options);
+  return Engine(std::move(loaded), file, plan, options);
 }
 
-Engine::Engine(std::shared_ptr<const model::Backbone> backbone, artifact::PlanFile plan,
+Engine::Engine(std::shared_ptr<const model::Backbone> backbone, const artifact::PlanFile& plan,
                const std::string& plan_name, const EngineOptions& options)
     : state_(std::make_unique<State>()) {
   require_backbone(*backbone, plan, plan_name);

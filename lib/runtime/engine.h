@@ -109,7 +109,7 @@ class Engine {
                      const EngineOptions& options = {});
   // plan_name: how messages call the plan. Warns where the precisions are not those of its
   // certificates.
-  Engine(std::shared_ptr<const model::Backbone> backbone, artifact::PlanFile plan,
+  Engine(std::shared_ptr<const model::Backbone> backbone, const artifact::PlanFile& plan,
          const std::string& plan_name, const EngineOptions& options = {});
   // Plans of one's own, with any kind of cache model; ascending batch. None: the
   // backbone alone. Throws Error(kUsage) for exits out of order, for other classes, or

@@ -55,11 +55,13 @@ Rows merge(const std::vector<Rows>& parts) {
   Rows merged;
   for (std::size_t tensor = 0; tensor < waiting[0].live.size(); ++tensor) {
     std::vector<at::Tensor> pieces;
+    pieces.reserve(waiting.size());
     for (const Rows& part : waiting) pieces.push_back(part.live.at(tensor));
     merged.live.push_back(at::cat(pieces));
   }
   if (waiting[0].prior.defined()) {
     std::vector<at::Tensor> pieces;
+    pieces.reserve(waiting.size());
     for (const Rows& part : waiting) pieces.push_back(part.prior);
     merged.prior = at::cat(pieces);
   }

@@ -15,6 +15,7 @@ void require_all(const artifact::Study& study, std::size_t files) {
   const auto absent = artifact::missing(study);
   if (absent.empty()) return;
   std::vector<std::string> names;
+  names.reserve(absent.size());
   for (const auto& unit : absent) {
     names.push_back(fmt::format("{} (bracket {})", unit.layer, unit.bracket));
   }

@@ -106,9 +106,10 @@ std::map<std::string, LayerSpace> spaces_of(const Options& options,
                                             std::vector<std::string>& names) {
   for (const auto& [name, limit] : options.space.layer_max_macs) {
     space_of(options.space, name);  // throws where the limit is no number
-    if (std::count(names.begin(), names.end(), name) == 0) {
-      log::warning("search.layer_max_macs: '{}' is not searched", name);
-    }
+    const bool known =
+        std::any_of(medial.layers().begin(), medial.layers().end(),
+                    [&name = name](const auto& layer) { return layer.name == name; });
+    if (!known) log::warning("search.layer_max_macs: {} has no '{}'", medial.path(), name);
   }
   std::map<std::string, LayerSpace> spaces;
   std::vector<std::string> left;

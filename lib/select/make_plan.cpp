@@ -74,6 +74,7 @@ std::vector<Choice> choices_within(const Problem& problem, std::size_t model, do
   std::vector<Choice> all = by_budget(Budget::kHalving);
   for (auto& choice : by_budget(Budget::kEqual)) all.push_back(std::move(choice));
   std::vector<decision::Exits> starts;
+  starts.reserve(all.size());
   for (const auto& choice : all) starts.push_back(choice.exits);
   JointSearch search(problem.validation, problem.curves, problem.costs[model], problem.limits);
   const auto allowed =

@@ -70,8 +70,7 @@ std::shared_ptr<const ServedModel> ServedModel::load(
   }
   made->backbone_ = backbone;
   // A plan for another backbone is refused even where its exits are not used.
-  auto engine =
-      std::make_unique<runtime::Engine>(backbone, std::move(file), options.plan, options.engine);
+  auto engine = std::make_unique<runtime::Engine>(backbone, file, options.plan, options.engine);
   if (options.plain) {
     engine = std::make_unique<runtime::Engine>(backbone, std::vector<runtime::EnginePlan>{},
                                                options.engine);
