@@ -237,7 +237,9 @@ const tests = {
       const exit = (await data(page)).plans[0].exits[0];
       const row = await page.locator("#exits tbody tr").first().innerText();
       assert.ok(row.includes(`${(100 * exit.hit_rate.low).toFixed(1)}–${(100 * exit.hit_rate.high).toFixed(1)}`), row);
-      assert.match(row, /[+−]?\d\.\d\d to [+−]?\d\.\d\d/);
+      const points = (share) => (100 * Math.abs(share)).toFixed(2);
+      const shown = row.match(/[+−](\d+\.\d\d) to [+−](\d+\.\d\d)/);
+      assert.deepEqual(shown.slice(1), [points(exit.effect.low), points(exit.effect.high)], row);
     });
   },
 
