@@ -333,7 +333,8 @@ TEST_F(SelectStage, VerifiesACertificateOnFreshSamplesAlone) {
   verify.common.json = true;
   const std::string text = output_of(verify);
   EXPECT_THAT(text, HasSubstr("\"samples\": 1800"));
-  const auto& certificate = *artifact::read_plan(with.out).plans[0].certificate;
+  const artifact::PlanFile promised = artifact::read_plan(with.out);
+  const artifact::Certificate& certificate = *promised.plans[0].certificate;
   EXPECT_EQ(certificate.precision, "float32");
   EXPECT_EQ(certificate.storage, "float32");
   // What is tested is the plan's promise, not what a configuration asks of new plans.
