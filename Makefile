@@ -3,7 +3,7 @@ BUILD ?= build
 PRESET ?= release
 DATA ?= $(CACHECTL_DATA)
 JOBS ?= $(shell nproc)
-export PATH := $(CURDIR)/$(BUILD)/bin:$(PATH)
+export PATH := $(abspath $(BUILD))/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup configure build test demo experiment bench lint format asan clean
@@ -30,11 +30,15 @@ test asan: export OMP_WAIT_POLICY = passive
 test: build  ## run all tests (DATA=folder: also those on real data)
 	@CACHECTL_DATA=$(abspath $(DATA)) ctest --test-dir $(BUILD) -j $(JOBS) --output-on-failure --no-tests=error
 
+# Experiments run what was just built. Their own make gets no flags of this one: it would warn that
+# there are no jobs to share, and with a + to share them, make -n would run the experiment.
+demo experiment: export BIN = $(abspath $(BUILD))/bin
+
 demo: build  ## the whole chain on the synthetic set, ending with its report
-	@pipelines/demo.sh runs/demo
+	@MAKEFLAGS= pipelines/demo.sh runs/demo
 
 experiment: build  ## EXP=name DATA=folder [SEED=2]: an experiment of configs/, into runs/name[-seed2]
-	@pipelines/run.sh configs/$(EXP).yaml runs/$(EXP)$(if $(SEED),-seed$(SEED)) \
+	@MAKEFLAGS= pipelines/run.sh configs/$(EXP).yaml runs/$(EXP)$(if $(SEED),-seed$(SEED)) \
 	  $(if $(DATA),--data-root $(abspath $(DATA))) $(if $(SEED),--seed $(SEED)) $(FLAGS)
 
 bench: configure  ## all benchmarks as JSON into runs/bench, on an idle machine (DATA=folder)

@@ -111,6 +111,7 @@ Json measure(const std::shared_ptr<const model::Backbone>& backbone, std::int64_
   const Engine empty(backbone);
   const Engine never(backbone, {{0, exits_at(*backbone, 2, false)}});
   const Engine saving(backbone, {{0, exits_at(*backbone, 0.9f, true)}});
+  for (const Engine* engine : {&empty, &never, &saving}) engine->warm_up(batch);
   std::vector<std::string> layers;
   for (const Exit& exit : never.exits(0)) layers.push_back(exit.layer);
   const model::SegmentChain chain = backbone->cut(layers);

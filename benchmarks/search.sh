@@ -34,8 +34,8 @@ measure() {  # NAME SEED
     --out "$file-calibrated.h5" >/dev/null
   "$bin/cachectl-select" "${common[@]}" "${chain[@]}" --caches "$file-calibrated.h5" --require "$layer" \
     --epsilon 0 --tolerance 1 --out "$file-plan.h5" >/dev/null
-  "$bin/cachectl-eval" "${common[@]}" --plan "$file-plan.h5" --batches 1 --repeats 2 --curve-repeats 0 \
-    --out "$file-report.h5" >/dev/null
+  "$bin/cachectl-eval" "${common[@]}" --medial "$run/medial.h5" --plan "$file-plan.h5" --batches 1 \
+    --repeats 2 --curve-repeats 0 --out "$file-report.h5" >/dev/null
 }
 for seed in $(seq "$seeds"); do
   search "halving-$seed" --seed "$seed" --trials "$trials" --minutes 0

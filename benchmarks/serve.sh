@@ -6,12 +6,19 @@
 # worth keeping.
 #
 # INPUTS: a .npy file of float32 samples as the backbone takes them, [n, ...], for the traffic; else it
-# is the plan's own few self-test samples, which are no fair sample of anything.
+# is the plan's own few self-test samples, which are no fair sample of anything. CIFAR-10's test images:
+#   records = numpy.fromfile("test_batch.bin", "u1").reshape(-1, 3073)
+#   mean, std = numpy.array([[0.485, 0.456, 0.406], [0.229, 0.224, 0.225]])[..., None, None]
+#   images = (records[:, 1:].reshape(-1, 3, 32, 32) / 255 - mean) / std
+#   numpy.save("cifar.npy", images.astype("f4"))
 set -euo pipefail
 if [ $# -lt 2 ]; then
-  sed -n '2,9s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
   exit 2
 fi
+for file in "$1" "$2" ${INPUTS:+"$INPUTS"}; do
+  [ -f "$file" ] || { echo "serve.sh: $file: no such file" >&2; exit 3; }
+done
 traffic=${INPUTS:+$(readlink -f "$INPUTS")}
 backbone=$(readlink -f "$1") plan=$(readlink -f "$2") seconds=${3:-5} rounds=${4:-5}
 shift $(($# < 4 ? $# : 4))
@@ -20,25 +27,25 @@ bin=${BIN:-$root/build/bin} python=${CACHECTL_PYTHON:-/usr/bin/python3}
 scratch=$(mktemp -d)
 pids=()
 trap 'kill "${pids[@]}" 2>/dev/null || true; rm -rf "$scratch"' EXIT
-cd "$scratch"
 
 start() { # NAME FLAGS...: its address in NAME.address
-  local name=$1
+  local address=$scratch/$1.address
   shift
   "$bin/cachectl-serve" --backbone "$backbone" --plan "$plan" --model m --port 0 --watch-seconds 0 \
-    --log-level error "$@" >"$name.address" &
+    --log-level error "$@" >"$address" &
   pids+=($!)
-  while [ ! -s "$name.address" ]; do
+  while [ ! -s "$address" ]; do
     kill -0 "${pids[-1]}" || { echo "serve.sh: the server did not start" >&2; exit 1; }
     sleep 0.1
   done
 }
 start cached "$@"
 start plain --plain "$@"
+cd "$scratch" # not before: BIN and FLAGS may hold relative paths
 
 bodies=250 # requests that differ
 for items in 1 8 32; do
-  "$python" - "$plan" "$items" "$bodies" $traffic <<'PY'
+  "$python" - "$plan" "$items" "$bodies" ${traffic:+"$traffic"} <<'PY'
 import json, sys
 import h5py, numpy
 items, bodies = int(sys.argv[2]), int(sys.argv[3])

@@ -21,8 +21,8 @@ measure() {  # NAME SELECT-FLAGS...
   shift
   "$bin/cachectl-select" --config "$config" "${flags[@]}" --medial "$run/medial.h5" \
     --caches "$run/calibrated.h5" --profile "$run/profile.h5" --out "$run/plan-$name.h5" "$@" >/dev/null
-  "$bin/cachectl-eval" --config "$config" "${flags[@]}" --plan "$run/plan-$name.h5" "${timing[@]}" \
-    --curve-repeats 0 --out "$run/report-$name.h5" >/dev/null
+  "$bin/cachectl-eval" --config "$config" "${flags[@]}" --medial "$run/medial.h5" \
+    --plan "$run/plan-$name.h5" "${timing[@]}" --curve-repeats 0 --out "$run/report-$name.h5" >/dev/null
 }
 flags=("$@" "${backbone[@]}" --force --log-level warning)
 for tolerance in ${TOLERANCES:-0.005 0.01 0.015 0.02 0.03}; do

@@ -1,30 +1,35 @@
 #!/usr/bin/env bash
-# pipelines/asked.sh OUT [FLAGS...]: notes in OUT/steps/asked what an experiment was asked for beside
-# its configuration. The file is rewritten only when that changes: all steps are then made anew. A run
-# that has none is taken for one with these flags.
+# pipelines/asked.sh OUT STEP TOOL [FLAGS...]: notes in OUT/steps/STEP.asked what a step of an
+# experiment is asked for: the tool's settings, and of the files outside the experiment that it reads
+# their sizes and dates. The file is rewritten only when that changes: the step is then made anew. A run
+# that has none is taken for one with these settings.
 set -euo pipefail
-out=$1
-shift
-declare -A asked=()
-if [ -n "${CACHECTL_DATA:-}" ]; then asked[--data-root]=$(realpath -m -- "$CACHECTL_DATA"); fi
-while [ $# -gt 0 ]; do
-  option=${1%%=*} value=
-  if [ "$option" != "$1" ]; then
-    value=${1#*=}
-  elif [ $# -gt 1 ] && [[ $2 != --* ]]; then
-    value=$2
-    shift
-  fi
-  shift
-  case $option in
-    --threads | --log-level) continue ;;  # no other results
-    --data-root) value=$(realpath -m -- "$value") ;;
-  esac
-  asked[$option]=$value
-done
+out=$1 step=$2 tool=$3
+shift 3
 mkdir -p "$out/steps"
-file=$out/steps/asked
-for option in "${!asked[@]}"; do printf '%s %s\n' "$option" "${asked[$option]}"; done | LC_ALL=C sort >"$file.new"
+file=$out/steps/$step.asked
+config=
+for ((i = 1; i < $#; ++i)); do
+  if [ "${!i}" = --config ]; then next=$((i + 1)) config=$(realpath -m -- "${!next}"); fi
+done
+
+# look PATH: what tells another content of a file, or of a folder's files.
+look() {
+  local path
+  path=$(realpath -m -- "$1")
+  if [ "$path" = "$config" ]; then return; fi
+  if [ -d "$path" ]; then
+    echo "$path: $(find -L "$path" -type f -printf '%P %s %T@\n' | LC_ALL=C sort | sha256sum)"
+  else
+    echo "$path: $(stat -L -c '%s %y' -- "$path" 2>/dev/null || echo missing)"
+  fi
+}
+
+"$tool" "$@" --list-settings --list-inputs >"$file.list"
+while IFS= read -r line; do
+  if [[ $line =~ ^[a-z0-9_.]+:\  ]]; then echo "$line"; else look "$line"; fi
+done <"$file.list" >"$file.new"
+rm "$file.list"
 if [ ! -f "$file" ] && [ -f "$out/profile.h5" ]; then
   touch -r "$out/profile.h5" "$file.new"
 elif [ -f "$file" ] && cmp -s "$file" "$file.new"; then

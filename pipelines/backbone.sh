@@ -2,7 +2,7 @@
 # pipelines/backbone.sh CONFIG OUT [FLAGS...]: makes OUT/backbone.pt where the experiment
 # brings no backbone: by CONFIG's NAME.backbone.sh, or by its section backbone_training. A file
 # that is there is kept, so that a backbone of one's own can be put in its place.
-# BIN: folder of the executables; DEVICE (cpu): where it is trained.
+# BIN: folder of the executables.
 set -euo pipefail
 config=$1 out=$2
 shift 2
@@ -14,5 +14,4 @@ if [ -f "$recipe" ]; then exec bash "$recipe" "$@"; fi
 if ! grep -q '^backbone_training:' "$config"; then exit 0; fi
 resume=()
 if [ -f "$out/backbone.pt.partial" ]; then resume=(--resume); fi
-exec "$BIN/cachectl-backbone" train --config "$config" --device "${DEVICE:-cpu}" \
-  "${resume[@]}" --out "$out/backbone.pt" "$@"
+exec "$BIN/cachectl-backbone" train --config "$config" "${resume[@]}" --out "$out/backbone.pt" "$@"

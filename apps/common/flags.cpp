@@ -20,8 +20,9 @@ Flags parse_flags(OptionTable& table, int argc, char** argv) {
   cli.add_flag("--help,-h", flags.help);
   cli.add_flag("--version", flags.version);
   cli.add_flag("--list-inputs", flags.list_inputs);
+  cli.add_flag("--list-settings", flags.list_settings);
   cli.add_flag("--list-flags", flags.list_flags);
-  std::vector<std::string> known = {"--help", "--version", "--list-inputs"};
+  std::vector<std::string> known = {"--help", "--version", "--list-inputs", "--list-settings"};
   std::map<const Option*, CLI::Option*> parsed;
   for (const auto& option : table.options()) {
     if (option.flag.empty()) continue;
@@ -40,6 +41,7 @@ Flags parse_flags(OptionTable& table, int argc, char** argv) {
     parsed[&option] =
         cli.add_option(option.is_positional ? option.flag.substr(2) : option.flag, words)
             ->expected(1)
+            ->allow_extra_args(repeats)  // of "--data-root my data" the second word is no value
             ->multi_option_policy(repeats ? CLI::MultiOptionPolicy::TakeAll
                                           : CLI::MultiOptionPolicy::TakeLast);
   }

@@ -11,7 +11,8 @@ namespace cachectl::app {
 // The command line as words per option; Option::assign() parses them.
 struct Flags {
   std::map<const Option*, std::vector<std::string>> words;
-  bool help = false, version = false, list_inputs = false, list_flags = false;
+  bool help = false, version = false, list_inputs = false, list_settings = false,
+       list_flags = false;
 };
 
 // What switches a boolean off: "--no-shrink"; "" for other options, and where the flag itself

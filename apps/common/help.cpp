@@ -84,6 +84,7 @@ void print_help(std::ostream& out, const Tool& tool, const Command& command,
     print_option(out, option);
   }
   out << "  --list-inputs\n      print the files that would be read, one a line, and stop\n"
+         "  --list-settings\n      print the values in effect, as YAML, and stop\n"
          "  --version\n      print the version and stop\n"
          "  --help\n      print this text and stop\n"
          "\nValues come from the defaults, then the YAML file of --config, then the flags.\n"
@@ -101,7 +102,8 @@ void print_flags(std::ostream& out, const std::vector<Command>& commands,
   for (const auto& command : commands) {
     if (!command.name.empty()) out << command.name << " -\n";
   }
-  for (const char* flag : {"--help", "--version", "--list-inputs"}) out << flag << " -\n";
+  for (const char* flag : {"--help", "--version", "--list-inputs", "--list-settings"})
+    out << flag << " -\n";
   if (table == nullptr) return;
   for (const auto& option : table->options()) {
     if (option.flag.empty() || option.is_positional) continue;

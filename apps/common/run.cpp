@@ -3,6 +3,10 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 
+#include <poll.h>
+#include <unistd.h>
+
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -97,6 +101,7 @@ void require_all(const OptionTable& table, const CommonOptions& common) {
     const std::string place = place_of(option);
     if (place.empty()) continue;
     if (option.role == OptionRole::kOutput) io::require_writable(place, common.force);
+    if (option.role == OptionRole::kOutputFolder) io::require_writable_folder(place, common.force);
     std::error_code error;
     if (option.role == OptionRole::kInput && !std::filesystem::exists(place, error)) {
       fail(ExitCode::kCannotOpen, "{}: no such file ({})", place, name);
@@ -146,7 +151,9 @@ void run_command(const Tool& tool, const Command& command, int argc, char** argv
   log::start(common.tool, log::level_from_name(common.log_level));
   common.effective_config = table.effective();
   resolve_places(table, common);
-  if (flags.list_inputs) return list_inputs(table);
+  if (flags.list_settings) std::cout << common.effective_config;
+  if (flags.list_inputs) list_inputs(table);
+  if (flags.list_settings || flags.list_inputs) return;
   require_all(table, common);
   require_device(common.device);
   // By default LibTorch 1.13 may take fewer threads than there are cores.
@@ -165,12 +172,19 @@ std::string without_frames(const std::string& message) {
   return message.substr(0, message.find("\nException raised from"));
 }
 
+// Whoever read stdout has closed it, as `head` does: that is no error to tell of.
+bool reader_is_gone() {
+  pollfd out{STDOUT_FILENO, 0, 0};
+  return ::poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
 int guarded(const std::function<void()>& action) {
   try {
     action();
     std::cout.flush();
-    if (!std::cout) return report("stdout: cannot write the results", int(ExitCode::kCannotOpen));
-    return int(ExitCode::kDone);
+    if (std::cout) return int(ExitCode::kDone);
+    if (reader_is_gone()) return 128 + SIGPIPE;
+    return report("stdout: cannot write the results", int(ExitCode::kCannotOpen));
   } catch (const Error& error) {
     return report(error.what(), static_cast<int>(error.code()));
   } catch (const cancel::Cancelled& cancelled) {

@@ -143,6 +143,10 @@ bool MedialWriter::State::go_on() {
   const std::string now = all_settings(plan);
   if (journal->head().settings != now) {
     const std::string reason = difference(journal->head().settings, now);
+    if (common.force) {
+      log::warning("{}: can't be gone on with: {}; begins anew", partial.string(), reason);
+      return false;
+    }
     fail(ExitCode::kIncompatible, "{}: can't be gone on with: {}; begin anew with --force",
          partial.string(), reason);
   }

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <string>
@@ -21,6 +22,7 @@ namespace cachectl::artifact {
 struct Interval {  // 95 %
   double value = 0, low = 0, high = 0;
 };
+inline constexpr double kUnknown = std::numeric_limits<double>::quiet_NaN();
 
 // Persisted: never renumber. C: the cache model's class, B: the backbone's, truth: the label's.
 enum class Verdict : std::uint8_t {
@@ -70,6 +72,7 @@ struct ExitOutcome {
   Interval effect;                                 // labels: accuracy gained over all samples
   std::array<std::int64_t, kVerdicts> verdicts{};  // labels: of the hits
   double segment_flops = 0, cache_flops = 0;       // before this exit since the last; C1
+  bool feeds_next = false;                         // the next one takes its logits, in a cascade
 };
 
 struct ClassOutcome {
@@ -87,9 +90,11 @@ struct CertificateOutcome {
 };
 
 struct PlanOutcome {
-  std::int64_t batch = 0;                            // the one it is meant for; 0: any
-  std::vector<ExitOutcome> exits;                    // by depth, the backbone last
-  Interval agreement;                                // with the backbone, over all samples
+  std::int64_t batch = 0;          // the one it is meant for; 0: any
+  std::vector<ExitOutcome> exits;  // by depth, the backbone last
+  Interval agreement;              // with the backbone, over all samples
+  // With the backbone at float32, where either runs at another precision; else NaN.
+  Interval full_agreement = {kUnknown, kUnknown, kUnknown};
   Interval accuracy_plain, accuracy_cached, effect;  // labels
   double flops_plain = 0, flops_cached = 0;          // RQ2, per sample
   double predicted_saving = 0, predicted_risk = 0;   // select's, on validation
@@ -133,6 +138,7 @@ struct TradePoint {
 };
 struct TradeCurve {
   std::string method;
+  std::size_t plan = 0;            // index into Report::plans; of another method: ours beside it
   std::int64_t batch = 0;          // of the latency
   std::vector<TradePoint> points;  // by rising FLOPs
   // Area under the best accuracy (agreement without labels) within a cost, over costs
@@ -176,8 +182,10 @@ struct Report {
   std::int64_t threads = 0;
   double backbone_flops = 0;
   std::int64_t backbone_bytes = 0, backbone_parameters = 0;
-  // Share of the samples whose class is the same as at float32; 1 when both run at float32.
+  // Share of the samples whose class is the same as at float32, under the first plan and from the
+  // plain backbone; 1 when both run at float32.
   double precision_agreement = 1;
+  Interval backbone_agreement = {1, 1, 1};
 
   std::vector<LayerMark> layers;         // the backbone's candidates, in order of depth
   std::vector<CurveAlone> alone;         // RQ1: the plan's cache models, or all of --caches

@@ -55,6 +55,7 @@ void fields(A& a, ExitOutcome& exit) {
   a.value("verdicts", exit.verdicts);
   a.value("segment_flops", exit.segment_flops);
   a.value("cache_flops", exit.cache_flops);
+  a.optional("feeds_next", exit.feeds_next);
 }
 
 template <class A>
@@ -93,6 +94,7 @@ void fields(A& a, PlanOutcome& plan) {
   a.value("batch", plan.batch);
   a.parts("exits", plan.exits);
   a.value("agreement", plan.agreement);
+  a.optional("full_agreement", plan.full_agreement);
   a.value("accuracy_plain", plan.accuracy_plain);
   a.value("accuracy_cached", plan.accuracy_cached);
   a.value("effect", plan.effect);
@@ -143,6 +145,7 @@ void fields(A& a, std::vector<TradePoint>& points) {
 template <class A>
 void fields(A& a, TradeCurve& curve) {
   a.value("method", curve.method);
+  a.optional("plan", curve.plan);
   a.value("batch", curve.batch);
   a.part("points", curve.points);
   a.value("area_flops", curve.area_flops);
@@ -199,6 +202,7 @@ void fields(A& a, Report& report) {
   a.value("backbone_bytes", report.backbone_bytes);
   a.value("backbone_parameters", report.backbone_parameters);
   a.value("precision_agreement", report.precision_agreement);
+  a.optional("backbone_agreement", report.backbone_agreement);
   a.parts("layers", report.layers);
   a.parts("alone", report.alone);
   a.parts("reliability", report.reliability);

@@ -224,6 +224,9 @@ void check(const Report& report, const std::string& path) {
   for (const MemoryUse& use : report.memory) {
     require(use.plan < report.plans.size(), path, "/memory", "no such plan");
   }
+  for (const TradeCurve& curve : report.trade) {
+    require(curve.plan < report.plans.size(), path, "/trade of " + curve.method, "no such plan");
+  }
   for (const Example& example : report.examples) {
     require(example.exit < report.plans[0].exits.size(), path, "/examples", "no such exit");
   }

@@ -181,6 +181,7 @@ std::vector<std::string> Option::words() const {
 
 std::string Option::type_name() const {
   if (!allowed.empty()) return text::join(allowed, "|");
+  if (role == OptionRole::kOutputFolder) return "FOLDER";
   if (role != OptionRole::kValue) return "FILE";
   static constexpr const char* kNames[] = {"",        "INT",       "FLOAT",    "TEXT",
                                            "INT,...", "FLOAT,...", "TEXT,...", "NAME=TEXT"};
@@ -203,6 +204,12 @@ Option& OptionTable::input(const std::string& name, std::string& target, std::st
 Option& OptionTable::output(const std::string& name, std::string& target, std::string help) {
   Option& option = input(name, target, std::move(help));
   option.role = OptionRole::kOutput;
+  return option;
+}
+
+Option& OptionTable::output_folder(const std::string& name, std::string& target, std::string help) {
+  Option& option = input(name, target, std::move(help));
+  option.role = OptionRole::kOutputFolder;
   return option;
 }
 

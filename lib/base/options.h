@@ -17,7 +17,7 @@ using OptionTarget = std::variant<bool*, std::int64_t*, double*, std::string*,
                                   std::vector<std::int64_t>*, std::vector<double>*,
                                   std::vector<std::string>*, std::map<std::string, std::string>*>;
 
-enum class OptionRole { kValue, kInput, kOutput };
+enum class OptionRole { kValue, kInput, kOutput, kOutputFolder };
 
 class Option {
  public:
@@ -57,6 +57,8 @@ class OptionTable {
   // Files are flags only: a configuration speaks of the experiment, not of places.
   Option& input(const std::string& name, std::string& target, std::string help);
   Option& output(const std::string& name, std::string& target, std::string help);
+  // A folder for several files; one that is there is written into with --force.
+  Option& output_folder(const std::string& name, std::string& target, std::string help);
 
   std::deque<Option>& options() { return options_; }
   const std::deque<Option>& options() const { return options_; }

@@ -30,6 +30,7 @@ std::vector<std::string> differences(const artifact::Report& other, const artifa
   compare("processor", other.processor, ours.processor);
   compare("threads", other.threads, ours.threads);
   compare("precision", other.precision, ours.precision);
+  compare("precision of cache models", other.cache_precision, ours.cache_precision);
   if (other.backbone_hash != ours.backbone_hash) {
     found.push_back(fmt::format("backbone {} {:.12} (here {:.12})", other.backbone_file,
                                 other.backbone_hash, ours.backbone_hash));
@@ -44,21 +45,41 @@ void leave_out_latency(artifact::TradeCurve& curve) {
 
 }  // namespace
 
-void add_beside(artifact::Report& report, const Options& options) {
+std::vector<artifact::Report> read_beside(const Options& options) {
+  std::vector<artifact::Report> others;
+  others.reserve(options.beside.size());
   for (const std::string& path : options.beside) {
-    const artifact::Report other = artifact::read_report(path);
-    if (other.test_ids_hash != report.test_ids_hash) {
-      fail(ExitCode::kIncompatible,
-           "{}: measured on other samples ({}, {}) than this evaluation ({}, {}); curves beside "
-           "each other need the same test part",
-           path, other.samples, other.data_name, report.samples, report.data_name);
+    others.push_back(artifact::read_report(path));
+    if (others.back().trade.empty()) {
+      log::warning("{}: holds no curve to draw, as its plan is empty", path);
     }
-    if (other.trade.empty()) continue;
-    artifact::TradeCurve curve = other.trade.front();
+  }
+  return others;
+}
+
+void require_same_samples(const std::vector<artifact::Report>& others,
+                          const artifact::Report& report, const Options& options) {
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    if (others[i].test_ids_hash == report.test_ids_hash) continue;
+    fail(ExitCode::kIncompatible,
+         "{}: measured on other samples ({}, {}) than this evaluation ({}, {}); curves beside "
+         "each other need the same test part",
+         options.beside[i], others[i].samples, others[i].data_name, report.samples,
+         report.data_name);
+  }
+}
+
+void add_beside(const std::vector<artifact::Report>& others, const Options& options,
+                artifact::Report& report) {
+  for (std::size_t i = 0; i < others.size(); ++i) {
+    if (others[i].trade.empty()) continue;
+    const std::string& path = options.beside[i];
+    artifact::TradeCurve curve = others[i].trade.front();
+    if (!report.trade.empty()) curve.plan = report.trade.front().plan;
     curve.method += " (" + std::filesystem::path(path).stem().string() + ")";
     const bool timed = std::any_of(curve.points.begin(), curve.points.end(),
                                    [](const auto& point) { return !std::isnan(point.latency); });
-    const auto found = differences(other, report, curve.batch, options);
+    const auto found = differences(others[i], report, curve.batch, options);
     if (timed && !found.empty()) {
       log::warning("{}: its latency is left out, being measured with {}", path,
                    text::join(found, ", "));

@@ -5,20 +5,22 @@
 #include <algorithm>
 #include <filesystem>
 #include <fstream>
-#include <numeric>
-#include <optional>
-#include <set>
+#include <map>
+#include <string>
+#include <vector>
 
-#include "artifact/caches.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "data/loader.h"
 #include "data/split.h"
+#include "eval/alone.h"
 #include "eval/beside.h"
 #include "eval/eval.h"
 #include "eval/outcome.h"
 #include "eval/recording.h"
 #include "eval/remarks.h"
+#include "eval/statistics.h"
 #include "eval/test_part.h"
 #include "eval/timing.h"
 #include "eval/trade.h"
@@ -29,84 +31,35 @@ namespace {
 
 constexpr std::int64_t kRecordingBatch = 64;
 
-std::string processor_name() {
-  std::ifstream cpuinfo("/proc/cpuinfo");
-  for (std::string line; std::getline(cpuinfo, line);) {
-    if (line.rfind("model name", 0) == 0) return text::trim(line.substr(line.find(':') + 1));
+// What stands behind the colon of the line that begins with `name`; "" without one.
+std::string line_of(const std::filesystem::path& path, const std::string& name) {
+  std::ifstream file(path);
+  for (std::string line; std::getline(file, line);) {
+    if (line.rfind(name, 0) == 0) return text::trim(line.substr(line.find(':') + 1));
   }
-  return "unknown";
+  return "";
 }
 
-// A model of --caches that takes the logits of a plan's needs the plan's to be the one it learnt
-// with: a cache model of that layer from another training answers otherwise.
-void require_same_priors(const std::vector<artifact::TrainedCache>& added,
-                         const artifact::Caches& from, const artifact::PlanFile& plan,
-                         const Options& options) {
-  const auto of_layer = [](const std::vector<artifact::TrainedCache>& caches,
-                           const std::string& layer) {
-    return std::find_if(caches.begin(), caches.end(),
-                        [&](const auto& cache) { return cache.layer == layer; });
-  };
-  for (const artifact::TrainedCache& cache : added) {
-    if (cache.prior.empty()) continue;
-    const auto in_plan = of_layer(plan.caches, cache.prior);
-    if (in_plan == plan.caches.end()) continue;
-    const auto learnt_with = of_layer(from.caches, cache.prior);
-    const bool same =
-        in_plan->architecture == learnt_with->architecture &&
-        std::all_of(in_plan->weights.begin(), in_plan->weights.end(), [&](const auto& weight) {
-          return at::equal(weight.second, learnt_with->weights.at(weight.first));
-        });
-    if (same) continue;
-    fail(ExitCode::kIncompatible,
-         "{}: the cache model of '{}' takes the logits of '{}', but {} holds another one for that "
-         "layer; name the cache models that this plan was selected from",
-         options.caches, cache.layer, cache.prior, options.plan);
-  }
-}
-
-// An engine that asks every cache model about every sample: those of --caches and the plan's.
-runtime::Engine engine_of_all(std::shared_ptr<const model::Backbone> backbone,
-                              const artifact::PlanFile& plan, const Options& options) {
-  std::vector<artifact::TrainedCache> caches = plan.caches;
-  if (!options.caches.empty()) {
-    const artifact::Caches more = artifact::read_caches(options.caches);
-    std::set<std::string> known;
-    for (const artifact::TrainedCache& cache : caches) known.insert(cache.layer);
-    std::vector<artifact::TrainedCache> added;
-    for (const artifact::TrainedCache& cache : more.caches) {
-      if (known.count(cache.layer) == 0) added.push_back(cache);
+// Of a GPU as its driver tells it. Where there are several kinds, that of the first.
+std::string processor_name(const std::string& device) {
+  std::string name;
+  if (device == "cpu") {
+    name = line_of("/proc/cpuinfo", "model name");
+  } else {
+    std::error_code none;
+    for (const auto& gpu : std::filesystem::directory_iterator("/proc/driver/nvidia/gpus", none)) {
+      if (name.empty()) name = line_of(gpu.path() / "information", "Model");
     }
-    require_same_priors(added, more, plan, options);
-    caches.insert(caches.end(), added.begin(), added.end());
   }
-  const auto& candidates = backbone->candidates();
-  const auto depth_of = [&](const artifact::TrainedCache& cache) {
-    const std::string& name = backbone->candidate(cache.layer).name;
-    return std::find_if(candidates.begin(), candidates.end(),
-                        [&](const auto& candidate) { return candidate.name == name; });
-  };
-  std::stable_sort(caches.begin(), caches.end(),
-                   [&](const auto& a, const auto& b) { return depth_of(a) < depth_of(b); });
-  runtime::EngineOptions ask_all = options.engine;
-  ask_all.shrink = false;
-  std::vector<runtime::EnginePlan> plans(1);
-  for (const artifact::TrainedCache& cache : caches) {
-    plans[0].exits.push_back({cache.layer,
-                              runtime::predictor_of(cache, plan.classes, ask_all, options.plan), 2,
-                              cache.calibration.temperature, cache.architecture, cache.prior});
-  }
-  return runtime::Engine(std::move(backbone), std::move(plans), ask_all);
+  return name.empty() ? "unknown" : name;
 }
 
-// Share of the samples that the first plan answers as it does at float32.
-double agreement_with_full_precision(const TestPart& part, const artifact::PlanFile& plan,
-                                     const Recording& recording, const at::Tensor& input,
-                                     const Options& options) {
-  if (options.engine.backbone.precision == "float32" &&
-      options.engine.cache_precision == "float32") {
-    return 1;
-  }
+// What a lower precision changes, backbone and cache models apart from each other: the same samples
+// through the same plans at float32. What was promised speaks of the backbone at float32.
+void compare_with_full_precision(const TestPart& part, const artifact::PlanFile& plan,
+                                 const Recording& recording, const at::Tensor& input,
+                                 const Options& options, artifact::Report& report) {
+  if (report.precision == "float32" && report.cache_precision == "float32") return;
   runtime::EngineOptions full = options.engine;
   full.backbone.precision = full.cache_precision = "float32";
   const runtime::Engine engine(model::Backbone::load(full.backbone, {input}), plan, options.plan,
@@ -115,11 +68,20 @@ double agreement_with_full_precision(const TestPart& part, const artifact::PlanF
       std::shared_ptr<const model::Backbone>(std::shared_ptr<void>(), &engine.backbone()), {},
       full);
   const Recording at_full = record(part, engine, nothing, kRecordingBatch, options);
-  std::int64_t alike = 0;
-  for (std::size_t i = 0; i < recording.plans[0].label.size(); ++i) {
-    alike += recording.plans[0].label[i] == at_full.plans[0].label[i] ? 1 : 0;
+  const auto alike = [&](const auto& labels, const auto& others) {
+    std::int64_t count = 0;
+    for (std::size_t i = 0; i < labels.size(); ++i) count += labels[i] == others[i] ? 1 : 0;
+    return count;
+  };
+  report.precision_agreement =
+      static_cast<double>(alike(recording.plans[0].label, at_full.plans[0].label)) /
+      static_cast<double>(recording.size());
+  report.backbone_agreement =
+      share_of(alike(recording.records.backbone, at_full.records.backbone), recording.size());
+  for (std::size_t p = 0; p < report.plans.size(); ++p) {
+    report.plans[p].full_agreement =
+        share_of(alike(recording.plans[p].label, at_full.records.backbone), recording.size());
   }
-  return static_cast<double>(alike) / static_cast<double>(recording.size());
 }
 
 // Images that the first plan answers early, most confident first, and those it leaves to
@@ -180,7 +142,7 @@ void describe_subject(artifact::Report& report, const TestPart& part,
   report.budget = plan.budget;
   report.tolerance = plan.tolerance;
   report.device = options.engine.backbone.device;
-  report.processor = processor_name();
+  report.processor = processor_name(report.device);
   report.precision = options.engine.backbone.precision;
   report.cache_precision = options.engine.cache_precision;
   report.library = std::string("LibTorch ") + TORCH_VERSION;
@@ -199,9 +161,10 @@ void describe_subject(artifact::Report& report, const TestPart& part,
 }  // namespace
 
 artifact::Report evaluate(const Options& options) {
+  const std::vector<artifact::Report> others = read_beside(options);
   const artifact::PlanFile plan = artifact::read_plan(options.plan);
   const TestPart part = open_test_part(options, plan);
-  const at::Tensor input = part.transform(part.dataset->read(part.indices[0])).unsqueeze(0);
+  const at::Tensor input = data::first_inputs(*part.dataset, part.transform, options.data.skip_bad);
   const std::shared_ptr<const model::Backbone> backbone =
       model::Backbone::load(options.engine.backbone, {input});
   const runtime::Engine engine(backbone, plan, options.plan, options.engine);
@@ -210,21 +173,24 @@ artifact::Report evaluate(const Options& options) {
   const Recording recording = record(part, engine, alone, kRecordingBatch, options);
   artifact::Report report;
   describe_subject(report, part, plan, *backbone, recording, options);
+  require_same_samples(others, report, options);
   for (std::size_t m = 0; m < recording.models.size(); ++m) {
-    report.alone.push_back(curve_alone(recording, m, options.curve_points));
+    report.alone.push_back(curve_alone(recording, m, options.curve_points, report.tolerance));
     report.reliability.push_back(reliability_of(recording, m, options.bins));
   }
   for (std::size_t p = 0; p < engine.plans(); ++p) {
     report.plans.push_back(plan_outcome(recording, p, engine, plan.plans[p], options));
   }
   report.examples = examples_of(part, recording, engine.exits(0).size(), options.examples);
-  report.precision_agreement = agreement_with_full_precision(part, plan, recording, input, options);
+  compare_with_full_precision(part, plan, recording, input, options, report);
 
   const InputPool pool(part, options);
   for (const std::int64_t batch : options.batches) {
     report.memory.push_back(memory_of(engine, pool, batch));
   }
   if (options.timing) {
+    const auto largest = std::max_element(options.batches.begin(), options.batches.end());
+    engine.warm_up(std::max(*largest, options.curve_batch));
     for (const std::int64_t batch : options.batches) {
       log::info("latency at batch {}", batch);
       report.latency.push_back(latency_of(engine, pool, batch, options));
@@ -233,7 +199,7 @@ artifact::Report evaluate(const Options& options) {
   const std::size_t curve_plan = engine.plan_for(options.curve_batch);
   report.trade =
       trade_curves(recording, engine, curve_plan, options.timing ? &pool : nullptr, options);
-  add_beside(report, options);
+  add_beside(others, options, report);
   report.remarks = remarks_on(report);
   return report;
 }
@@ -248,8 +214,13 @@ artifact::Report run(Options& options) {
   inputs["plan"] = io::ArtifactReader(options.plan, "plan").provenance();
   inputs["backbone"] = io::outside_input("backbone", report.backbone_hash, report.backbone_file);
   inputs["data"] = io::outside_input("data", report.data_hash, report.data_name);
-  if (!options.caches.empty()) {
-    inputs["caches"] = io::ArtifactReader(options.caches, "caches").provenance();
+  const auto add = [&](const std::string& role, const std::string& path, const char* kind) {
+    if (!path.empty()) inputs[role] = io::ArtifactReader(path, kind).provenance();
+  };
+  add("caches", options.caches, "caches");
+  add("medial", options.medial, "medial");
+  for (const std::string& path : options.beside) {
+    add("beside " + std::filesystem::path(path).stem().string(), path, "report");
   }
   if (!options.out.empty()) {
     report.provenance = artifact::write_report(options.out, report, options.common, inputs);

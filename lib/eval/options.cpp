@@ -10,7 +10,7 @@ void describe(OptionTable& table, Options& options) {
   table.input("plan", options.plan, "what cachectl-select chose").required();
   table.output("out", options.out, "the report");
   table.output("html", options.html, "the report as a page to read in a browser");
-  table.output("csv", options.csv, "a folder for the tables as CSV");
+  table.output_folder("csv", options.csv, "a folder for the tables as CSV");
   table.input("caches", options.caches,
               "calibrated cache models, to measure all of them alone, not the plan's only");
   table.input("medial", options.medial, "takes the test part's samples from this medial file");

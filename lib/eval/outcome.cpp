@@ -20,13 +20,18 @@ double ratio(std::int64_t part, std::int64_t whole) {
   return whole == 0 ? kNone : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-// Positions kept of a curve's `size`, the first and the last among them.
-std::vector<std::size_t> thinned(const decision::Curve& curve, std::int64_t points) {
+// Positions kept of a curve's `size`: the first, the last, and the last one within the tolerance
+// among them.
+std::vector<std::size_t> thinned(const decision::Curve& curve, std::int64_t points,
+                                 double tolerance) {
   std::vector<std::size_t> kept;
   double next = 0;
   for (std::size_t k = 0; k < curve.size(); ++k) {
     const double rate = curve.hit_rate(k);
-    if (kept.empty() || k + 1 == curve.size() || rate >= next) {
+    const bool is_last = k + 1 == curve.size();
+    // The drop never falls along the curve.
+    const bool is_edge = !is_last && curve.drop(k) <= tolerance && curve.drop(k + 1) > tolerance;
+    if (kept.empty() || is_last || is_edge || rate >= next) {
       kept.push_back(k);
       next = std::max(next, rate) + 1.0 / static_cast<double>(points);
     }
@@ -97,7 +102,8 @@ artifact::Verdict verdict_of(std::int64_t backbone, std::int64_t cache, std::int
   return cache == truth ? Verdict::kCacheRight : Verdict::kBothWrongApart;
 }
 
-artifact::CurveAlone curve_alone(const Recording& recording, std::size_t m, std::int64_t points) {
+artifact::CurveAlone curve_alone(const Recording& recording, std::size_t m, std::int64_t points,
+                                 double tolerance) {
   const std::vector<std::int32_t>& backbone = recording.records.backbone;
   const decision::ExitRecord& answers = recording.records.exits.at(m);
   const decision::Curve curve = decision::make_curve(answers, backbone);
@@ -109,7 +115,7 @@ artifact::CurveAlone curve_alone(const Recording& recording, std::size_t m, std:
                     [](std::int64_t truth) { return truth != labels::kUnknown; });
   std::size_t walked = 0;
   std::int64_t known = 0, right = 0, backbone_right = 0;
-  for (const std::size_t k : thinned(curve, points)) {
+  for (const std::size_t k : thinned(curve, points, tolerance)) {
     alone.threshold.push_back(static_cast<double>(curve.threshold[k]));
     alone.hit_rate.push_back(curve.hit_rate(k));
     alone.cache_accuracy.push_back(curve.cache_accuracy(k));
@@ -216,6 +222,7 @@ artifact::PlanOutcome plan_outcome(const Recording& recording, std::size_t plan,
       exit.threshold = static_cast<double>(exits[e].threshold);
       exit.temperature = exits[e].temperature;
       exit.cache_flops = engine.cache_flops(plan, e);
+      exit.feeds_next = e + 1 < exits.size() && exits[e + 1].predictor->takes_prior();
       outcome.cache_parameters += exits[e].predictor->cost().parameters;
     } else {  // the backbone answers whatever is left, as itself
       exit.hit_rate = exactly(exit.hit_rate.value);

@@ -13,8 +13,9 @@ namespace cachectl::eval {
 artifact::Verdict verdict_of(std::int64_t backbone, std::int64_t cache, std::int64_t truth);
 
 // RQ1: model `m` of the recording by itself; at most `points` of its thresholds, evenly
-// spread over the hit rate, first and last among them.
-artifact::CurveAlone curve_alone(const Recording& recording, std::size_t m, std::int64_t points);
+// spread over the hit rate, and first, last and the last one within the tolerance besides.
+artifact::CurveAlone curve_alone(const Recording& recording, std::size_t m, std::int64_t points,
+                                 double tolerance);
 artifact::Reliability reliability_of(const Recording& recording, std::size_t m, std::int64_t bins);
 
 // RQ1 and the FLOPs of RQ2 for one plan of the engine; made: the same in the plan file.

@@ -92,6 +92,9 @@ void print_plan(const artifact::Report& report, const artifact::PlanOutcome& pla
   print_exits(plan, out);
   if (report.has_labels()) print_verdicts(plan, out);
   out << "agreement with the backbone  " << with_ends(plan.agreement) << '\n';
+  if (!std::isnan(plan.full_agreement.value)) {
+    out << "with the same at float32     " << with_ends(plan.full_agreement) << '\n';
+  }
   if (report.has_labels()) {
     out << "accuracy, plain              " << with_ends(plan.accuracy_plain) << '\n'
         << "accuracy, cached             " << with_ends(plan.accuracy_cached) << '\n'
@@ -111,8 +114,9 @@ void print_plan(const artifact::Report& report, const artifact::PlanOutcome& pla
 
 void print_latency(const artifact::Report& report, std::ostream& out) {
   if (report.latency.empty()) return;
-  out << fmt::format("\nLatency, {} on {} ({} threads), {}\n", report.library, report.processor,
-                     report.threads, report.precision);
+  out << fmt::format("\nLatency on {}, {} ({}, {} threads), backbone {}, cache models {}\n",
+                     report.device, report.processor, report.library, report.threads,
+                     report.precision, report.cache_precision);
   Table table({"batch", "runs", "plain ms", "p50", "p90", "p99", "cached ms", "p50", "p90", "p99",
                "saved", "95 %", "predicted", "FLOPs saved", "first ms", "mean answer ms"});
   const auto ms = [](double value) { return text::significant(value, 3); };
@@ -141,8 +145,10 @@ void print_memory(const artifact::Report& report, std::ostream& out) {
 
 void print_trade(const artifact::Report& report, std::ostream& out) {
   if (report.trade.empty()) return;
-  out << fmt::format("\nArea under {} against cost (1 is the most)\n",
-                     report.has_labels() ? "accuracy" : "agreement");
+  const std::int64_t meant = report.plans.at(report.trade[0].plan).batch;
+  out << fmt::format("\nArea under {} against cost (1 is the most){}\n",
+                     report.has_labels() ? "accuracy" : "agreement",
+                     meant == 0 ? "" : fmt::format(", plan for batch {}", meant));
   Table table({"method", "FLOPs", fmt::format("latency, batch {}", report.trade[0].batch)});
   for (const artifact::TradeCurve& curve : report.trade) {
     const auto shown = [](double area) {
@@ -157,7 +163,9 @@ void print_trade(const artifact::Report& report, std::ostream& out) {
 
 void print_report(const artifact::Report& report, bool json) {
   if (json) {
-    std::cout << json_of(report).dump(2) << '\n';  // NaN becomes null
+    // NaN becomes null; names of classes and files need not be UTF-8.
+    const auto replace = nlohmann::json::error_handler_t::replace;
+    std::cout << json_of(report).dump(2, ' ', false, replace) << '\n';
     return;
   }
   std::cout << report.title << '\n';

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <utility>
 
+#include "decision/curve.h"
+
 namespace cachectl::eval {
 
 namespace {
@@ -76,7 +78,9 @@ void on_answers(const artifact::Report& report, const artifact::PlanOutcome& pla
       (1 - plan.exits.back().share) * 100);
   const double differing = 1 - plan.agreement.value;
   if (report.tolerance > 0) {
-    const bool within = differing <= report.tolerance;
+    // As counts: a share of the samples is no exact number.
+    const bool within = std::llround(differing * static_cast<double>(report.samples)) <=
+                        decision::allowed_wrong(report.tolerance, report.samples);
     const bool certain = 1 - plan.agreement.high > report.tolerance;
     const char* const broken =
         certified(plan) ? " The tolerance is broken."
@@ -106,11 +110,35 @@ void on_answers(const artifact::Report& report, const artifact::PlanOutcome& pla
   }
   for (const artifact::ExitOutcome& exit : plan.exits) {
     if (exit.layer == "backbone" || exit.hits > 0) continue;
-    remarks.add(Tone::kBad,
-                "In the {} the exit at {} answered none of the {} samples that reached it; its "
-                "look-ups were paid for nothing.",
-                name, exit.layer, exit.reach);
+    if (exit.reach == 0) {
+      remarks.add(Tone::kPlain, "In the {} no sample reached the exit at {}.", name, exit.layer);
+    } else if (exit.feeds_next) {
+      remarks.add(Tone::kPlain,
+                  "In the {} the exit at {} answered none of the {} samples that reached it: it "
+                  "is asked for its logits, which the next one takes.",
+                  name, exit.layer, exit.reach);
+    } else {
+      remarks.add(Tone::kBad,
+                  "In the {} the exit at {} answered none of the {} samples that reached it; its "
+                  "look-ups were paid for nothing.",
+                  name, exit.layer, exit.reach);
+    }
   }
+}
+
+// Tolerance and certificate speak of the backbone at float32, the other figures of the one that
+// ran.
+void on_precision(const artifact::Report& report, const artifact::PlanOutcome& plan,
+                  Remarks& remarks) {
+  const artifact::Interval& agreement = plan.full_agreement;
+  if (std::isnan(agreement.value)) return;
+  const bool broken = report.tolerance > 0 && 1 - agreement.high > report.tolerance;
+  remarks.add(broken ? Tone::kBad : Tone::kPlain,
+              "At {} (backbone) and {} (cache models) the {} answers {:.2f} % of the samples "
+              "otherwise than the backbone at float32 [{:.2f}, {:.2f}].{}",
+              report.precision, report.cache_precision, name_of(report, plan),
+              (1 - agreement.value) * 100, (1 - agreement.high) * 100, (1 - agreement.low) * 100,
+              broken ? " The tolerance is broken." : "");
 }
 
 void on_certificate(const artifact::Report& report, const artifact::PlanOutcome& plan,
@@ -191,9 +219,11 @@ std::vector<artifact::Remark> remarks_on(const artifact::Report& report) {
   for (const artifact::PlanOutcome& plan : report.plans) {
     if (plan.emptiness()) {
       on_empty(report, plan, remarks);
+      on_precision(report, plan, remarks);
       continue;
     }
     on_answers(report, plan, remarks);
+    on_precision(report, plan, remarks);
     on_certificate(report, plan, remarks);
   }
   if (std::any_of(report.plans.begin(), report.plans.end(), certified)) {
@@ -207,12 +237,6 @@ std::vector<artifact::Remark> remarks_on(const artifact::Report& report) {
     remarks.add(Tone::kPlain,
                 "The samples have no labels: the figures say how often the plan differs "
                 "from the backbone, which bounds what accuracy it can lose.");
-  }
-  if (report.precision_agreement < 1) {
-    remarks.add(Tone::kPlain,
-                "At {} (backbone) and {} (cache models), {:.2f} % of the samples get "
-                "another class than at float32.",
-                report.precision, report.cache_precision, (1 - report.precision_agreement) * 100);
   }
   return std::move(remarks.all);
 }

@@ -18,6 +18,7 @@ Json json_of(const artifact::Quantiles& times) {
 Json json_of(const artifact::PlanOutcome& plan) {
   Json json = {{"batch", plan.batch},
                {"agreement", json_of(plan.agreement)},
+               {"full_agreement", json_of(plan.full_agreement)},
                {"accuracy_plain", json_of(plan.accuracy_plain)},
                {"accuracy_cached", json_of(plan.accuracy_cached)},
                {"effect", json_of(plan.effect)},
@@ -26,6 +27,7 @@ Json json_of(const artifact::PlanOutcome& plan) {
                {"predicted_saving", plan.predicted_saving},
                {"predicted_risk", plan.predicted_risk},
                {"cache_bytes", plan.cache_bytes},
+               {"cache_parameters", plan.cache_parameters},
                {"exits", Json::array()},
                {"classes", Json::array()}};
   if (const auto emptiness = plan.emptiness()) json["empty"] = artifact::name_of(*emptiness);
@@ -110,6 +112,8 @@ Json json_of(const artifact::Reliability& one) {
 
 nlohmann::json json_of(const artifact::Report& report) {
   Json json = {{"title", report.title},
+               {"data", {{"name", report.data_name}, {"hash", report.data_hash}}},
+               {"test_ids_hash", report.test_ids_hash},
                {"samples", report.samples},
                {"labelled", report.labelled},
                {"classes", report.classes},
@@ -123,6 +127,7 @@ nlohmann::json json_of(const artifact::Report& report) {
                {"precision", report.precision},
                {"cache_precision", report.cache_precision},
                {"precision_agreement", report.precision_agreement},
+               {"backbone_agreement", json_of(report.backbone_agreement)},
                {"library", report.library},
                {"backbone",
                 {{"file", report.backbone_file},
@@ -130,6 +135,7 @@ nlohmann::json json_of(const artifact::Report& report) {
                  {"flops", report.backbone_flops},
                  {"bytes", report.backbone_bytes},
                  {"parameters", report.backbone_parameters}}},
+               {"layers", Json::array()},
                {"alone", Json::array()},
                {"reliability", Json::array()},
                {"plans", Json::array()},
@@ -137,6 +143,10 @@ nlohmann::json json_of(const artifact::Report& report) {
                {"latency", Json::array()},
                {"trade", Json::array()},
                {"remarks", Json::array()}};
+  for (const auto& layer : report.layers) {
+    json["layers"].push_back(
+        {{"name", layer.name}, {"shape", layer.shape}, {"flops_before", layer.flops_before}});
+  }
   for (const auto& curve : report.alone) json["alone"].push_back(json_of(curve));
   for (const auto& one : report.reliability) json["reliability"].push_back(json_of(one));
   for (const auto& plan : report.plans) json["plans"].push_back(json_of(plan));
@@ -168,6 +178,7 @@ nlohmann::json json_of(const artifact::Report& report) {
                      {"latency", point.latency}});
     }
     json["trade"].push_back({{"method", curve.method},
+                             {"plan", curve.plan},
                              {"batch", curve.batch},
                              {"area_flops", curve.area_flops},
                              {"area_latency", curve.area_latency},

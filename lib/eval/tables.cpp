@@ -82,9 +82,13 @@ Sheet plans_sheet(const artifact::Report& report) {
   Sheet sheet{"plans",
               {"plan_batch",
                "exits",
+               "tolerance",
                "agreement",
                "agreement_low",
                "agreement_high",
+               "full_agreement",
+               "full_agreement_low",
+               "full_agreement_high",
                "accuracy_plain",
                "accuracy_plain_low",
                "accuracy_plain_high",
@@ -99,16 +103,20 @@ Sheet plans_sheet(const artifact::Report& report) {
                "predicted_saving",
                "predicted_risk",
                "backbone_bytes",
-               "cache_bytes"},
+               "cache_bytes",
+               "backbone_parameters",
+               "cache_parameters"},
               {}};
   for (const artifact::PlanOutcome& plan : report.plans) {
     sheet.rows.push_back(
-        row(plan.batch, static_cast<std::int64_t>(plan.exits.size()) - 1, plan.agreement.value,
-            plan.agreement.low, plan.agreement.high, plan.accuracy_plain.value,
-            plan.accuracy_plain.low, plan.accuracy_plain.high, plan.accuracy_cached.value,
-            plan.accuracy_cached.low, plan.accuracy_cached.high, plan.effect.value, plan.effect.low,
-            plan.effect.high, plan.flops_plain, plan.flops_cached, plan.predicted_saving,
-            plan.predicted_risk, report.backbone_bytes, plan.cache_bytes));
+        row(plan.batch, static_cast<std::int64_t>(plan.exits.size()) - 1, report.tolerance,
+            plan.agreement.value, plan.agreement.low, plan.agreement.high,
+            plan.full_agreement.value, plan.full_agreement.low, plan.full_agreement.high,
+            plan.accuracy_plain.value, plan.accuracy_plain.low, plan.accuracy_plain.high,
+            plan.accuracy_cached.value, plan.accuracy_cached.low, plan.accuracy_cached.high,
+            plan.effect.value, plan.effect.low, plan.effect.high, plan.flops_plain,
+            plan.flops_cached, plan.predicted_saving, plan.predicted_risk, report.backbone_bytes,
+            plan.cache_bytes, report.backbone_parameters, plan.cache_parameters));
   }
   return sheet;
 }
@@ -212,6 +220,7 @@ Sheet latency_sheet(const artifact::Report& report) {
                "device",
                "threads",
                "precision",
+               "cache_precision",
                "plain_mean_ms",
                "plain_p50_ms",
                "plain_p90_ms",
@@ -231,10 +240,10 @@ Sheet latency_sheet(const artifact::Report& report) {
   for (const artifact::Latency& one : report.latency) {
     sheet.rows.push_back(
         row(one.batch, report.plans[one.plan].batch, static_cast<std::int64_t>(one.plain_ms.size()),
-            report.device, report.threads, report.precision, one.plain.mean, one.plain.p50,
-            one.plain.p90, one.plain.p99, one.cached.mean, one.cached.p50, one.cached.p90,
-            one.cached.p99, one.first.mean, one.answer.mean, one.saved.value, one.saved.low,
-            one.saved.high, report.predicted_saving(one), one.flops_saved));
+            report.device, report.threads, report.precision, report.cache_precision, one.plain.mean,
+            one.plain.p50, one.plain.p90, one.plain.p99, one.cached.mean, one.cached.p50,
+            one.cached.p90, one.cached.p99, one.first.mean, one.answer.mean, one.saved.value,
+            one.saved.low, one.saved.high, report.predicted_saving(one), one.flops_saved));
   }
   return sheet;
 }
@@ -251,12 +260,22 @@ Sheet trade_sheet(const artifact::Report& report) {
   return sheet;
 }
 
+Sheet areas_sheet(const artifact::Report& report) {
+  Sheet sheet{"areas", {"method", "plan_batch", "batch", "area_flops", "area_latency"}, {}};
+  for (const artifact::TradeCurve& curve : report.trade) {
+    sheet.rows.push_back(row(curve.method, report.plans[curve.plan].batch, curve.batch,
+                             curve.area_flops, curve.area_latency));
+  }
+  return sheet;
+}
+
 }  // namespace
 
 std::vector<Sheet> sheets_of(const artifact::Report& report) {
-  return {plans_sheet(report),   exits_sheet(report),       classes_sheet(report),
-          alone_sheet(report),   reliability_sheet(report), memory_sheet(report),
-          latency_sheet(report), trade_sheet(report),       certificates_sheet(report)};
+  return {plans_sheet(report),       exits_sheet(report),       classes_sheet(report),
+          alone_sheet(report),       reliability_sheet(report), memory_sheet(report),
+          latency_sheet(report),     trade_sheet(report),       areas_sheet(report),
+          certificates_sheet(report)};
 }
 
 std::string csv_of(const Sheet& sheet) {

@@ -141,14 +141,14 @@ artifact::MemoryUse memory_of(const runtime::Engine& engine, const InputPool& po
   double plain = 0, cached = 0;
   const std::size_t plan = engine.plan_for(batch);
   for (std::int64_t i = 0; i < kMemoryBatches; ++i) {
-    const at::Tensor inputs = pool.batch(batch, i);
+    const model::Tensors inputs = engine.backbone().prepare({pool.batch(batch, i)});
     {
       const runtime::LiveBytes bytes;
-      engine.backbone().run({inputs});
+      engine.backbone().run(inputs);
       plain += static_cast<double>(bytes.peak());
     }
     const runtime::LiveBytes bytes;
-    engine.infer_with(plan, {inputs}, [](const runtime::Answer&) {});
+    engine.infer_with(plan, inputs, [](const runtime::Answer&) {});
     cached += static_cast<double>(bytes.peak());
   }
   if (plain == 0) return {batch, -1, -1, plan};

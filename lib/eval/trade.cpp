@@ -101,6 +101,7 @@ artifact::TradeCurve curve_of(std::string method, const std::vector<Setting>& se
                               std::size_t plan, const InputPool* pool, const Options& options) {
   artifact::TradeCurve curve;
   curve.method = std::move(method);
+  curve.plan = plan;
   curve.batch = options.curve_batch;
   const std::vector<std::size_t> models = models_of(recording, engine.exits(plan));
   Progress progress("curve " + curve.method, static_cast<std::int64_t>(settings.size()), "points");

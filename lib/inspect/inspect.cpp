@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "base/table.h"
 #include "base/text.h"
@@ -85,10 +86,16 @@ void flatten(const std::string& prefix, const Json& figures,
   }
 }
 
-void print_chain(const std::string& role, const io::Provenance& made, int depth) {
+// A file that several others were made from is told in full where it stands first.
+void print_chain(const std::string& role, const io::Provenance& made, int depth,
+                 std::set<std::string>& told) {
   const std::string indent(static_cast<std::size_t>(2 * depth), ' ');
   std::cout << fmt::format("{}{}{} {:.12}", indent, role.empty() ? "" : role + ": ", made.kind,
                            made.content_hash);
+  if (!made.content_hash.empty() && !told.insert(made.content_hash).second) {
+    std::cout << "  as above\n";
+    return;
+  }
   if (!made.created.empty()) std::cout << "  " << made.created;
   if (!made.producer.empty()) std::cout << "  " << made.producer;
   std::cout << '\n';
@@ -96,7 +103,7 @@ void print_chain(const std::string& role, const io::Provenance& made, int depth)
   if (made.format_version == 0 && !made.config.empty()) {
     std::cout << indent << "  " << made.config << '\n';
   }
-  for (const auto& [name, input] : made.inputs) print_chain(name, input, depth + 1);
+  for (const auto& [name, input] : made.inputs) print_chain(name, input, depth + 1, told);
 }
 
 void print_json(const io::ArtifactReader& reader, const std::vector<Entry>& entries,
@@ -126,7 +133,8 @@ void print_text(const io::ArtifactReader& reader, const std::vector<Entry>& entr
   std::cout << fmt::format("  {}, content {:.12}\n\nHow it was made\n",
                            text::bytes(double(std::filesystem::file_size(reader.path()))),
                            made.content_hash);
-  print_chain("", made, 1);
+  std::set<std::string> told;
+  print_chain("", made, 1, told);
   std::vector<std::pair<std::string, std::string>> figures;
   flatten("", key_figures(reader), figures);
   if (!figures.empty()) std::cout << "\nKey figures\n";

@@ -251,6 +251,23 @@ void sync_to_disk(const std::filesystem::path& path) {
   }
 }
 
+namespace {
+
+// The folder that `path` will be made in.
+void require_room_for(const std::filesystem::path& path) {
+  const auto folder = path.parent_path().empty() ? std::filesystem::path(".") : path.parent_path();
+  std::error_code error;
+  if (!std::filesystem::is_directory(folder, error)) {
+    fail(ExitCode::kCannotOpen, "{}: the folder {} does not exist", path.string(), folder.string());
+  }
+  if (::access(folder.c_str(), W_OK) != 0) {
+    fail(ExitCode::kCannotOpen, "{}: cannot write into {}: {}", path.string(), folder.string(),
+         errno_text());
+  }
+}
+
+}  // namespace
+
 void require_writable(const std::filesystem::path& path, bool force) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) {
@@ -260,14 +277,21 @@ void require_writable(const std::filesystem::path& path, bool force) {
     fail(ExitCode::kCannotOpen, "{}: exists; give another name, or --force to overwrite it",
          path.string());
   }
-  const auto folder = path.parent_path().empty() ? std::filesystem::path(".") : path.parent_path();
-  if (!std::filesystem::is_directory(folder, error)) {
-    fail(ExitCode::kCannotOpen, "{}: the folder {} does not exist", path.string(), folder.string());
+  require_room_for(path);
+}
+
+void require_writable_folder(const std::filesystem::path& path, bool force) {
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return require_room_for(path);
+  if (!std::filesystem::is_directory(path, error)) {
+    fail(ExitCode::kCannotOpen, "{}: is a file, expected a folder", path.string());
   }
-  if (::access(folder.c_str(), W_OK) != 0) {
-    fail(ExitCode::kCannotOpen, "{}: cannot write into {}: {}", path.string(), folder.string(),
-         errno_text());
+  if (!force && !std::filesystem::is_empty(path, error)) {
+    fail(ExitCode::kCannotOpen,
+         "{}: holds files; give another name, or --force to write into it all the same",
+         path.string());
   }
+  require_room_for(path / "file");
 }
 
 std::filesystem::path partial_path(const std::filesystem::path& out) {

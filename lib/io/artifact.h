@@ -110,6 +110,9 @@ void require_same_input(const std::string& kind, const std::string& path_a, cons
 // Throws Error (cannot open) when PATH exists and may not be overwritten, or its folder
 // is missing or read-only: before hours of work, not after.
 void require_writable(const std::filesystem::path& path, bool force);
+// The same for a folder that will be made where it is not there: one that holds files is
+// written into with `force` only.
+void require_writable_folder(const std::filesystem::path& path, bool force);
 // Flushes a file and the folder entry to the disk; used around renames.
 void sync_to_disk(const std::filesystem::path& path);
 

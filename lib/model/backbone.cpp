@@ -1,6 +1,7 @@
 #include "model/backbone.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Context.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
@@ -81,6 +82,8 @@ std::shared_ptr<const Backbone> Backbone::load(const BackboneOptions& options,
   state->options = options;
   TORCH_CHECK(!inputs.empty(), "a backbone is loaded with an example of its inputs");
   const bool bfloat16 = options.precision == "bfloat16";
+  // float32 is float32: by itself LibTorch rounds the factors of a GPU's convolutions to ten bits.
+  if (options.device != "cpu") at::globalContext().setAllowTF32CuDNN(false);
   for (const at::Tensor& input : inputs) {
     if (input.dim() == 0 || input.size(0) == 0) {
       fail(ExitCode::kNothingProcessed, "{}: the data set gives no sample to try it on",
@@ -129,6 +132,9 @@ const std::string& Backbone::hash() const {
 }
 OutputKind Backbone::output_kind() const {
   return state_->output_kind;
+}
+Tensors Backbone::prepare(const Tensors& inputs) const {
+  return state_->inputs.prepare(inputs);
 }
 std::int64_t Backbone::num_classes() const {
   return state_->num_classes;

@@ -75,10 +75,12 @@ class Backbone {
 
   // The segments between the named candidates, in order of depth whatever the
   // order of the names: one more than names. None: the whole backbone as one segment, which
-  // is the fastest plain run. Kernels are prepared here, so keep the chain.
+  // is the fastest plain run. Layers are made ready here, so keep the chain.
   SegmentChain cut(const std::vector<std::string>& names) const;
   // The backbone's raw output [B, C] as float32: cut({}), prepared at load.
   at::Tensor run(const Tensors& inputs) const;
+  // The inputs where and as run() takes them, which it sees to itself: device and dtype.
+  Tensors prepare(const Tensors& inputs) const;
 
   // raw: what run() or a chain's last segment gave. float32 [B, C].
   at::Tensor log_probabilities(const at::Tensor& raw) const;

@@ -13,6 +13,7 @@
 
 #include "model/buffers.h"
 #include "model/onednn.h"
+#include "model/pieces.h"
 
 namespace cachectl::model {
 

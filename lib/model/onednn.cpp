@@ -7,9 +7,6 @@
 namespace cachectl::model::onednn {
 namespace {
 
-constexpr std::int64_t kExactPieces = 16;   // samples: up to here each size has its kernel
-constexpr std::int64_t kLargestPiece = 64;  // kExactPieces times a power of two
-
 void* scratch(std::size_t bytes) {
   thread_local at::Tensor buffer;
   if (!buffer.defined() || static_cast<std::size_t>(buffer.numel()) < bytes) {
@@ -19,13 +16,6 @@ void* scratch(std::size_t bytes) {
 }
 
 }  // namespace
-
-std::int64_t next_piece(std::int64_t left) {
-  if (left <= kExactPieces) return left;
-  std::int64_t piece = kLargestPiece;
-  while (piece > left) piece /= 2;
-  return piece;
-}
 
 const dnnl::engine& cpu() {
   static const dnnl::engine engine(dnnl::engine::kind::cpu, 0);

@@ -15,11 +15,6 @@ namespace cachectl::model::onednn {
 using dnnl::memory;
 using Format = memory::format_tag;
 
-// How many of the `left` samples the next call takes: up to 16 all of them, else 64, 32 or 16.
-// Each call costs as much as a good part of a sample, so that few of them count most in small
-// batches.
-std::int64_t next_piece(std::int64_t left);
-
 const dnnl::engine& cpu();
 dnnl::stream& stream();  // of this thread
 memory::data_type type_of(at::ScalarType type);

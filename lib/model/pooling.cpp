@@ -9,6 +9,7 @@
 #include <tuple>
 
 #include "model/onednn.h"
+#include "model/pieces.h"
 
 namespace cachectl::model {
 

@@ -125,6 +125,7 @@ json plan(const artifact::PlanOutcome& plan, const artifact::Report& report) {
   json object = {{"batch", plan.batch},
                  {"exits", list_of(plan.exits, exit_outcome)},
                  {"agreement", interval(plan.agreement)},
+                 {"full_agreement", interval(plan.full_agreement)},
                  {"accuracy_plain", interval(plan.accuracy_plain)},
                  {"accuracy_cached", interval(plan.accuracy_cached)},
                  {"effect", interval(plan.effect)},
@@ -172,6 +173,7 @@ json latency(const artifact::Latency& l, const artifact::Report& report) {
 
 json trade(const artifact::TradeCurve& curve) {
   return {{"method", curve.method},
+          {"plan", curve.plan},
           {"batch", curve.batch},
           {"area_flops", number(curve.area_flops)},
           {"area_latency", number(curve.area_latency)},

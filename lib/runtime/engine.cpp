@@ -1,5 +1,7 @@
 #include "runtime/engine.h"
 
+#include <ATen/ATen.h>
+
 #include <algorithm>
 #include <cassert>
 #include <cmath>
@@ -8,6 +10,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "model/pieces.h"
 #include "runtime/stage.h"
 
 namespace cachectl::runtime {
@@ -138,9 +141,10 @@ Engine::Engine(std::shared_ptr<const model::Backbone> backbone, const artifact::
   require_backbone(*backbone, plan, plan_name);
   state_->backbone = std::move(backbone);
   state_->options = options;
+  state_->options.backbone = state_->backbone->options();  // cache models go where it is
   warn_outside_certificate(plan, plan_name, state_->backbone->options().precision,
                            options.cache_precision);
-  make(plans_of(plan, options, plan_name));
+  make(plans_of(plan, state_->options, plan_name));
   if (options.self_test) {
     const bool full_precision =
         state_->backbone->options().precision == "float32" && options.cache_precision == "float32";
@@ -176,6 +180,28 @@ Engine Engine::with_thresholds(std::size_t plan, const std::vector<float>& thres
   assert(thresholds.size() == exits.size());
   for (std::size_t e = 0; e < exits.size(); ++e) exits[e].threshold = thresholds[e];
   return Engine(std::move(state));
+}
+
+void Engine::warm_up(std::int64_t largest) const {
+  const StageMode everyone{true, 0};
+  std::vector<std::int64_t> most(plans(), 0);  // rows that infer() gives to each plan
+  for (std::int64_t batch = 1; batch <= largest; ++batch) most[plan_for(batch)] = batch;
+  for (std::size_t p = 0; p < plans(); ++p) {
+    const PreparedPlan& prepared = state_->plans[p];
+    for (const std::int64_t rows : model::pieces_up_to(most[p])) {
+      model::Tensors inputs;
+      for (std::vector<std::int64_t> shape : state_->backbone->input_shapes()) {
+        shape.insert(shape.begin(), rows);
+        inputs.push_back(at::zeros(shape));
+      }
+      Rows batch = rows_of(inputs);
+      for (std::size_t stage = 0; stage < prepared.chain.size(); ++stage) {
+        runtime::run_stage(
+            *state_->backbone, prepared, stage, batch, everyone, [](const Answer&) {},
+            Clock::now());
+      }
+    }
+  }
 }
 
 const model::Backbone& Engine::backbone() const {

@@ -99,8 +99,8 @@ std::shared_ptr<const model::Predictor> predictor_of(const artifact::TrainedCach
                                                      const std::string& where);
 
 // Immutable once made: every member may be called from several threads at once,
-// each with a batch of its own. Any batch size; a size seen for the first time costs
-// no preparation.
+// each with a batch of its own. Any batch size: kernels are made for pieces of up to 64 rows,
+// eighteen for each layer, when they are first met, and all sizes run on these from then on.
 class Engine {
  public:
   // Reads both files and replays the self-test. Throws Error: what Backbone::load and
@@ -121,6 +121,10 @@ class Engine {
 
   // One plan under other thresholds, one per exit. Shares the prepared segments.
   Engine with_thresholds(std::size_t plan, const std::vector<float>& thresholds) const;
+
+  // Makes the kernels that batches of up to `largest` samples and what is left of them can ask for,
+  // by running some, so that no later batch waits for one. For this thread's number of threads.
+  void warm_up(std::int64_t largest) const;
 
   const model::Backbone& backbone() const;
   std::int64_t classes() const;

@@ -1,11 +1,20 @@
 #include "serve/options.h"
 
+#include <algorithm>
+#include <thread>
+
 #include "base/error.h"
 
 namespace cachectl::serve {
 
 std::uint64_t Options::max_body_bytes() const {
   return static_cast<std::uint64_t>(max_body_mb * 1024 * 1024);
+}
+
+std::int64_t Options::threads_per_worker() const {
+  const std::int64_t threads =
+      common.threads > 0 ? common.threads : std::int64_t{std::thread::hardware_concurrency()};
+  return std::max<std::int64_t>(1, threads / workers);
 }
 
 void Options::validate() const {
@@ -92,6 +101,9 @@ void describe(OptionTable& table, Options& options) {
       .value("watch_seconds", &options.watch_seconds,
              "between looks at the plan file; 0: SIGHUP only")
       .range(0, 3600);
+  table.value("warm_up", &options.warm_up,
+              "make the kernels for all sizes of batches before a model is served, not when a "
+              "request first needs one");
 }
 
 }  // namespace cachectl::serve

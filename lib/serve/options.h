@@ -39,8 +39,10 @@ struct Options {
   double idle_seconds = 75;         // without a request on an open connection
   double drain_seconds = 30;        // for what was accepted, after SIGTERM
   double watch_seconds = 1;         // between looks at the plan file; 0: none
+  bool warm_up = true;              // make all kernels before a model is served
 
   std::uint64_t max_body_bytes() const;
+  std::int64_t threads_per_worker() const;
   // Throws Error(kUsage) for values that are each allowed but not together.
   void validate() const;
 };

@@ -1,6 +1,7 @@
 #include "serve/served_model.h"
 
 #include <ATen/ATen.h>
+#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -8,6 +9,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "data/image.h"
 #include "serve/refusal.h"
@@ -51,6 +53,16 @@ at::Tensor fitted(const at::Tensor& image, std::int64_t height, std::int64_t wid
                       width);
 }
 
+// Kernels are those of a number of threads: the workers', not this thread's.
+void warm_up(const runtime::Engine& engine, const Options& options) {
+  log::info("making kernels for batches of up to {} (--no-warm-up: when they are met)",
+            options.max_batch);
+  const std::shared_ptr<void> back(
+      nullptr, [own = at::get_num_threads()](void*) { at::set_num_threads(own); });
+  at::set_num_threads(static_cast<int>(options.threads_per_worker()));
+  engine.warm_up(options.max_batch);
+}
+
 }  // namespace
 
 std::shared_ptr<const ServedModel> ServedModel::load(
@@ -75,6 +87,7 @@ std::shared_ptr<const ServedModel> ServedModel::load(
     engine = std::make_unique<runtime::Engine>(backbone, std::vector<runtime::EnginePlan>{},
                                                options.engine);
   }
+  if (options.warm_up) warm_up(*engine, options);
   made->engine_ = std::move(engine);
   return made;
 }

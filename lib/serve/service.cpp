@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <thread>
 
 #include "serve/process.h"
 #include "serve/refusal.h"
@@ -12,11 +11,8 @@ namespace {
 
 BatchingOptions batching(const Options& options) {
   BatchingOptions made;
-  const std::int64_t threads = options.common.threads > 0
-                                   ? options.common.threads
-                                   : std::max<std::int64_t>(1, std::thread::hardware_concurrency());
   made.workers = options.workers;
-  made.threads_per_worker = std::max<std::int64_t>(1, threads / options.workers);
+  made.threads_per_worker = options.threads_per_worker();
   made.max_batch = options.max_batch;
   made.delay = seconds(options.delay_ms / 1000);
   made.queue_items = options.queue_items;

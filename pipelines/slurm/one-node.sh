@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # pipelines/slurm/one-node.sh start|stop: a Slurm of this one machine, from Debian's packages
 # (slurm-wlm, munge; as root), to try batch jobs on. Its files are in SLURM_FOLDER
-# (/tmp/one-node-slurm). It listens on the loopback address alone.
+# (/tmp/one-node-slurm). It listens on the loopback address that the host's name has, no other.
 set -euo pipefail
 folder=${SLURM_FOLDER:-/tmp/one-node-slurm}
 host=$(hostname -s)
@@ -11,9 +11,18 @@ stop() {
   for name in slurmd slurmctld munged; do
     if [ -f "$folder/$name.pid" ]; then kill "$(cat "$folder/$name.pid")" 2>/dev/null || true; fi
   done
+  rm -f "$folder/munged.pid"
 }
 
 start() {
+  # Slurm is bound to all addresses, or to that of the host's name.
+  local address
+  address=$(getent ahostsv4 "$(hostname)" | awk 'NR == 1 {print $1}') || true
+  if [[ $address != 127.* ]]; then
+    echo "one-node.sh: $(hostname) is ${address:-no known address}, expected one of the loopback:" \
+      "put '127.0.1.1 $(hostname)' into /etc/hosts" >&2
+    exit 1
+  fi
   for package in slurm-wlm munge; do
     dpkg -s "$package" >/dev/null 2>&1 || apt-get install -y --no-install-recommends "$package" >/dev/null
   done
@@ -21,11 +30,14 @@ start() {
   chown munge: /run/munge
   [ -f /etc/munge/munge.key ] || mungekey --create
   chown munge: /etc/munge/munge.key
-  munge -n >/dev/null 2>&1 || runuser -u munge -- munged --force --pid-file=/run/munge/munged.pid
-  ln -sf /run/munge/munged.pid "$folder/munged.pid"
+  if ! munge -n >/dev/null 2>&1; then
+    runuser -u munge -- munged --force --pid-file=/run/munge/munged.pid
+    ln -sf /run/munge/munged.pid "$folder/munged.pid"  # this one is ours to stop
+  fi
   cat >"$SLURM_CONF" <<CONF
 ClusterName=one
-SlurmctldHost=$host(127.0.0.1)
+SlurmctldHost=$host($address)
+CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 SlurmUser=root
 AuthType=auth/munge
 ProctrackType=proctrack/linuxproc
@@ -41,7 +53,7 @@ SlurmctldLogFile=$folder/slurmctld.log
 SlurmdLogFile=$folder/slurmd.log
 SlurmctldParameters=enable_configless
 SchedulerParameters=sched_interval=2
-NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) State=UNKNOWN
+NodeName=$host NodeAddr=$address CPUs=$(nproc) State=UNKNOWN
 PartitionName=all Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 CONF
   slurmctld

@@ -60,6 +60,19 @@ bash -n out
 run 0 "$bin/cachectl-inspect" --list-flags
 says out "--verify -"
 
+# What is in effect, without doing it.
+echo "{seed: 5, select: {epsilon: 0.25}}" > s.yaml
+run 0 "$bin/cachectl-select" --config s.yaml --budget halving --list-settings
+says out "seed: 5"
+says out "select.epsilon: 0.25"
+says out "select.budget: halving"
+run 0 "$bin/cachectl-select" --config s.yaml --backbone b.pt --list-settings --list-inputs
+says out "select.epsilon: 0.25"
+[ "$(tail -n 1 out)" = s.yaml ] || grep -qx b.pt out
+# A flag takes one word.
+run 2 "$bin/cachectl-select" --data-root my data --list-settings
+says err "'data' is not known here"
+
 # Results that can't be written are no success.
 if [ -w /dev/full ]; then
   status=0
@@ -67,6 +80,15 @@ if [ -w /dev/full ]; then
   [ "$status" -eq 3 ]
   says err "cannot write"
 fi
+
+# A reader that has closed its end, as `head` does, is told of by the status alone.
+exec 3> >(:)
+wait $!
+status=0
+"$bin/cachectl-inspect" --help >&3 2>err || status=$?
+exec 3>&-
+[ "$status" -eq 141 ]
+empty err
 
 # Devices: names that can't be, and ones that are not there.
 for device in foo cuda: cuda:x cuda:99999 gpu cpu:0; do

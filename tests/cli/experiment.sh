@@ -6,6 +6,17 @@ mkdir tools
 for step in profile collect search train calibrate select eval; do
   cat >"tools/cachectl-$step" <<'TOOL'
 #!/usr/bin/env bash
+# Of a step its own section of the configuration and the seed are settings; where it takes the
+# backbone that is a file it reads.
+step=${0##*-} given=" $* "
+if [[ $given == *" --list-settings "* ]]; then
+  word() { sed -nE "s/.* $1[ =]([^ ]*) .*/\1/p" <<<"$given"; }
+  grep "^$step\." x.yaml
+  echo "seed: $(word --seed)"
+  case $step in search | calibrate) ;; *) echo "$(word --data-root)/model.pt" ;; esac
+  echo x.yaml
+  exit
+fi
 echo "$(basename "$0") $*" >>calls
 while [ $# -gt 0 ]; do
   if [ "$1" = --out ] || [ "$1" = --html ]; then touch "$2"; fi
@@ -14,7 +25,9 @@ done
 TOOL
   chmod +x "tools/cachectl-$step"
 done
-echo "seed: 1" >x.yaml
+mkdir data other
+touch data/model.pt other/model.pt
+echo "select.epsilon: 0.1" >x.yaml
 
 experiment() {
   : >calls
@@ -27,7 +40,7 @@ made() {
 
 experiment --data-root data
 made 7
-says calls "cachectl-eval --config $PWD/x.yaml --data-root data --plan $PWD/run/plan.h5 --caches $PWD/run/calibrated.h5"
+says calls "cachectl-eval --config $PWD/x.yaml --data-root data --plan $PWD/run/plan.h5 --caches $PWD/run/calibrated.h5 --medial $PWD/run/medial.h5"
 experiment --data-root data
 made 0
 # The same, said otherwise.
@@ -36,7 +49,11 @@ made 0
 : >calls
 run 0 make -f "$source_dir/pipelines/experiment.mk" CONFIG="$PWD/x.yaml" OUT="$PWD/run" BIN="$PWD/tools" DATA=data
 made 0
-# Other data, another seed, another configuration.
+# The page alone is gone.
+rm run/report.html
+experiment --data-root data
+made 1
+# Other data, another seed.
 experiment --data-root other
 made 7
 experiment --data-root other --seed 2
@@ -44,16 +61,47 @@ made 7
 says calls "--seed 2"
 experiment --seed 2 --data-root other
 made 0
-touch x.yaml
+# Another backbone in its place.
+echo retrained >other/model.pt
 experiment --data-root other --seed 2
 made 7
 
-# A run from before its flags were noted stays as it is.
-rm run/steps/asked
+# Of another configuration the steps that it speaks of, and those behind them.
+touch x.yaml
+echo "# a remark" >>x.yaml
+experiment --data-root other --seed 2
+made 0
+echo "select.epsilon: 0.2" >x.yaml
+experiment --data-root other --seed 2
+made 2
+says calls "cachectl-select"
+says calls "cachectl-eval"
+
+# A run from before its settings were noted stays as it is.
+rm run/steps/*.asked
 experiment --data-root other --seed 2
 made 0
 experiment --data-root other
 made 7
+
+# Architectures by hand leave nothing to search for.
+echo "train.architectures: [layer1=pool2]" >>x.yaml
+experiment --data-root other
+made 4
+if grep -q -- --study calls; then cat calls >&2 && exit 1; fi
+rm run/study.h5
+experiment --data-root other
+made 0
+sed -i '$d' x.yaml
+experiment --data-root other
+made 5
+says calls "--study $PWD/run/study.h5"
+
+# Names that make would take apart.
+run 2 env BIN="$PWD/tools" "$source_dir/pipelines/run.sh" x.yaml "a run"
+says err "names with spaces"
+run 3 env BIN="$PWD/tools" "$source_dir/pipelines/run.sh" no/x.yaml run
+says err "no such configuration file"
 
 # A killed step is gone on with, what follows is made anew.
 rm run/caches.h5

@@ -31,7 +31,8 @@ export function costs(data, chosen) {
         { name: "Change", numeric: true, cell: (r) => r.change },
       ], rows, { caption: "Arithmetic and model size, plain and cached" }),
       known(data.precision_agreement) && data.precision_agreement < 1 &&
-        h("p", { class: "note" }, `Run at ${data.precision}${data.cache_precision && data.cache_precision !== data.precision ? `, caches at ${data.cache_precision}` : ""}: ${percent(data.precision_agreement)} of the samples get the same answer as at float32.`),
+        h("p", { class: "note" }, `Run at ${data.precision}${data.cache_precision && data.cache_precision !== data.precision ? `, caches at ${data.cache_precision}` : ""}: ${percent(data.precision_agreement)} of the samples get the same answer as at float32`,
+          known(plan.full_agreement?.value) && `, and ${percent(plan.full_agreement.value)} the answer of the backbone at float32`, "."),
     ],
   };
 }

@@ -2,15 +2,17 @@
 import { h, key, table } from "../shared/dom.js";
 import { known, percent, whole } from "../shared/format.js";
 import { pointChart } from "../shared/chart.js";
+import { planName } from "./names.js";
 
 const COLORS = ["var(--hit)", "var(--lose)", "var(--agree)", "var(--apart)", "var(--truth)"];
 
-export function trade(data, chosen) {
+export function trade(data) {
   const curves = data.trade.filter((curve) => curve.points.length > 0);
   if (curves.length === 0) return null;
   const labels = data.labelled > 0 && curves.some((curve) => curve.points.some((p) => known(p.accuracy)));
   const quality = labels ? "accuracy" : "agreement";
-  const plain = labels ? data.plans[chosen].accuracy_plain.value : 1;
+  const meant = curves[0].plan ?? 0;
+  const plain = labels ? data.plans[meant].accuracy_plain.value : 1;
   const values = [plain, ...curves.flatMap((curve) => curve.points.map((p) => p[quality]))].filter(known);
   const low = Math.min(...values);
   const pad = Math.max(0.005, (Math.max(...values) - low) * 0.12);
@@ -59,7 +61,7 @@ export function trade(data, chosen) {
     title: "Accuracy against cost",
     tag: "RQ4",
     body: [
-      h("p", {}, `Each point is one setting of the thresholds: bolder ones stand to the left, cheaper and less ${labels ? "accurate" : "true to the backbone"}. Up and left is better. The ring is the plan as deployed, and its neighbours on the curve move all its thresholds up or down together; the diamond is the plain backbone. `,
+      h("p", {}, `${data.plans.length > 1 ? `Of the plan ${planName(data.plans[meant])}. ` : ""}Each point is one setting of the thresholds: bolder ones stand to the left, cheaper and less ${labels ? "accurate" : "true to the backbone"}. Up and left is better. The ring is the plan as deployed, and its neighbours on the curve move all its thresholds up or down together; the diamond is the plain backbone. `,
         `The area counts the best ${quality} within each cost from nothing to the backbone’s own, from 0 to 1; more is better.`),
       curves.length > 1 && key(curves.map((curve, i) => ({ name: curve.method, color: COLORS[i % COLORS.length] }))),
       h("div", { class: "grid" }, chart("flops", "Against arithmetic"), chart("latency", `Against time${batch > 0 ? `, batch of ${whole(batch)}` : ""}`)),

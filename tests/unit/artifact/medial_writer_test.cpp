@@ -128,6 +128,12 @@ TEST(MedialWriter, RefusesToGoOnWithOtherSettingsAndNamesThem) {
   job.tiny.plan.settings = "seed: 1\nbackbone: b\n";
   job.tiny.plan.rows.ids[3] = 7;
   expect_error([&] { job.write(scratch.path("m.h5"), 4); }, ExitCode::kIncompatible, "rows: 200");
+  // Unless it may begin anew.
+  job.common.force = true;
+  job.write(scratch.path("m.h5"), 4);
+  job.common.resume = false;
+  job.write(scratch.path("whole.h5"), 4);
+  EXPECT_EQ(bytes_of(scratch.path("m.h5")), bytes_of(scratch.path("whole.h5")));
 }
 
 TEST(MedialWriter, AsksBeforeItDropsAPartialFile) {

@@ -45,6 +45,16 @@ struct Subject {
     write(plan);
   }
 
+  // Of the samples that the plan is of.
+  artifact::Caches no_caches() const {
+    const artifact::PlanFile plan = artifact::read_plan(options.plan);
+    artifact::Caches caches;
+    caches.classes = CachedBackbone::kClasses;
+    caches.train_ids_hash = data::ids_hash(plan.train_ids);
+    caches.validation_ids_hash = data::ids_hash(plan.validation_ids);
+    return caches;
+  }
+
   void write(const artifact::PlanFile& plan) const {
     CommonOptions common = options.common;
     common.force = true;
@@ -105,8 +115,7 @@ TEST(Evaluation, AddsUpAndComparesWithTheTruth) {
 
 TEST(Evaluation, OfACascadeMeasuresEachCacheModelWithTheLogitsOfThoseInFront) {
   Subject subject({0.3, 0.35}, true);
-  artifact::Caches all;
-  all.classes = CachedBackbone::kClasses;
+  artifact::Caches all = subject.no_caches();
   all.caches = subject.cached.plan(CachedBackbone::layers(), {0.3, 0.35, 0.4}, true).caches;
   for (auto& cache : all.caches) cache.calibrated = false;
   subject.options.caches = subject.cached.scratch().path("caches.h5");
@@ -129,6 +138,52 @@ TEST(Evaluation, OfACascadeMeasuresEachCacheModelWithTheLogitsOfThoseInFront) {
   artifact::write_caches(subject.options.caches, all, common, {});
   expect_error([&] { evaluate(subject.options); }, ExitCode::kIncompatible,
                "takes the logits of 'layer1', but");
+}
+
+TEST(Evaluation, RefusesCacheModelsThatKnowOtherSamples) {
+  Subject subject({0.3});
+  const artifact::Caches fits = [&] {
+    artifact::Caches caches = subject.no_caches();
+    caches.caches = subject.cached.plan(CachedBackbone::layers(), {0.3, 0.35, 0.4}).caches;
+    for (auto& cache : caches.caches) cache.calibrated = false;
+    return caches;
+  }();
+  subject.options.caches = subject.cached.scratch().path("caches.h5");
+  CommonOptions common;
+  common.force = true;
+  const auto measured = [&](const artifact::Caches& caches, const std::string& backbone) {
+    artifact::write_caches(subject.options.caches, caches, common,
+                           {{"backbone", io::outside_input("backbone", backbone, "")}});
+    return evaluate(subject.options).alone.size();
+  };
+  const std::string hash = subject.cached.backbone()->hash();
+  EXPECT_EQ(measured(fits, hash), 3u);
+  expect_error([&] { measured(fits, "another"); }, ExitCode::kIncompatible,
+               "made for the backbone another");
+  artifact::Caches other = fits;
+  other.train_ids_hash = data::ids_hash({1, 2, 3});
+  expect_error([&] { measured(other, hash); }, ExitCode::kIncompatible,
+               "learnt from other samples");
+  other = fits;
+  other.validation_ids_hash = data::ids_hash({1, 2, 3});
+  expect_error([&] { measured(other, hash); }, ExitCode::kIncompatible,
+               "validated on other samples");
+}
+
+TEST(Evaluation, ComparesALowerPrecisionWithTheBackboneAtFloat32) {
+  Subject subject({0.3, 0.35, 0.4});
+  const artifact::Report full = evaluate(subject.options);
+  EXPECT_TRUE(std::isnan(full.plans[0].full_agreement.value));
+  subject.options.engine.cache_precision = "bfloat16";
+  const artifact::Report caches = evaluate(subject.options);
+  // The backbone that ran is that of float32: there is nothing else to differ from.
+  EXPECT_EQ(caches.backbone_agreement.value, 1);
+  EXPECT_EQ(caches.plans[0].full_agreement.value, caches.plans[0].agreement.value);
+  subject.options.engine.backbone.precision = "bfloat16";
+  const artifact::Report both = evaluate(subject.options);
+  EXPECT_FALSE(std::isnan(both.plans[0].full_agreement.value));
+  EXPECT_GE(both.plans[0].full_agreement.value,
+            both.plans[0].agreement.value - (1 - both.backbone_agreement.value) - 1e-12);
 }
 
 TEST(Evaluation, SurvivesItsFile) {
@@ -254,7 +309,9 @@ TEST(Evaluation, LeavesOutTheTimesOfAnotherReportThatWereTakenOtherwise) {
     artifact::write_report(subject.options.beside[0], other, common, {});
     artifact::Report report = ours;
     testing::internal::CaptureStderr();
-    add_beside(report, subject.options);
+    const auto others = read_beside(subject.options);
+    require_same_samples(others, report, subject.options);
+    add_beside(others, subject.options, report);
     const std::string log = testing::internal::GetCapturedStderr();
     EXPECT_EQ(report.trade.size(), ours.trade.size() + 1);
     return std::make_pair(report.trade.back(), log);
@@ -271,6 +328,8 @@ TEST(Evaluation, LeavesOutTheTimesOfAnotherReportThatWereTakenOtherwise) {
       {"processor another", [](artifact::Report& other) { other.processor = "another"; }},
       {"threads 99", [](artifact::Report& other) { other.threads = 99; }},
       {"precision bfloat16", [](artifact::Report& other) { other.precision = "bfloat16"; }},
+      {"precision of cache models bfloat16",
+       [](artifact::Report& other) { other.cache_precision = "bfloat16"; }},
       {"backbone resnet.pt",
        [](artifact::Report& other) {
          other.backbone_file = "resnet.pt";
@@ -295,8 +354,7 @@ TEST(Evaluation, LeavesOutTheTimesOfAnotherReportThatWereTakenOtherwise) {
   EXPECT_THAT(beside(untimed).second, testing::Not(testing::HasSubstr("left out")));
   untimed.test_ids_hash = "others";
   artifact::write_report(subject.options.beside[0], untimed, common, {});
-  artifact::Report report = ours;
-  expect_error([&] { add_beside(report, subject.options); }, ExitCode::kIncompatible,
+  expect_error([&] { evaluate(subject.options); }, ExitCode::kIncompatible,
                "measured on other samples");
 }
 

@@ -36,7 +36,7 @@ Recording by_hand() {
 TEST(CurveAlone, CountsHitsAgreementAndTruth) {
   using testing::DoubleEq;
   using testing::ElementsAre;
-  const artifact::CurveAlone curve = curve_alone(by_hand(), 0, 100);
+  const artifact::CurveAlone curve = curve_alone(by_hand(), 0, 100, 0);
   EXPECT_THAT(curve.hit_rate, ElementsAre(0.2, 0.6, 0.8, 1.0));
   EXPECT_THAT(curve.cache_accuracy,
               ElementsAre(1.0, DoubleEq(1 - 1.0 / 3), 0.5, DoubleEq(1 - 2.0 / 5)));
@@ -50,15 +50,17 @@ TEST(CurveAlone, CountsHitsAgreementAndTruth) {
 TEST(CurveAlone, HasNoTruthWithoutLabels) {
   Recording recording = by_hand();
   recording.truth.clear();
-  const artifact::CurveAlone curve = curve_alone(recording, 0, 100);
+  const artifact::CurveAlone curve = curve_alone(recording, 0, 100, 0);
   EXPECT_TRUE(curve.gt_accuracy.empty());
   EXPECT_TRUE(curve.effect.empty());
 }
 
 TEST(CurveAlone, KeepsFirstAndLastWhenThinned) {
-  const artifact::CurveAlone curve = curve_alone(by_hand(), 0, 1);
+  const artifact::CurveAlone curve = curve_alone(by_hand(), 0, 1, 0);
   EXPECT_THAT(curve.hit_rate, testing::ElementsAre(0.2, 1.0));
   EXPECT_THAT(curve.effect, testing::ElementsAre(0.0, 0.0));
+  // And what the tolerance allows, which the tables tell.
+  EXPECT_THAT(curve_alone(by_hand(), 0, 1, 0.25).hit_rate, testing::ElementsAre(0.2, 0.6, 1.0));
 }
 
 TEST(Reliability, BinsAreClosedAbove) {

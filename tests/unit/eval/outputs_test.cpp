@@ -29,7 +29,11 @@ TEST(Json, HoldsWhatTheFileHolds) {
   report.plans[1] = made_empty_plan(8);
   report.plans[1].certificate.certificate.list_certified = 0;
   report.plans[1].certificate.certificate.samples_needed = 1234;
+  report.data_hash = "d";
+  report.layers = {{"layer1", {8, 4, 4}, 0.25}};
   const nlohmann::json json = json_of(report);
+  EXPECT_EQ(json["data"]["hash"], "d");
+  EXPECT_EQ(json["layers"][0]["flops_before"], 0.25);
   EXPECT_EQ(json["alone"][0]["hit_rate"], nlohmann::json({0.1, 0.4, 1.0}));
   EXPECT_EQ(json["reliability"][0]["ece_after"], 0.0123);
   EXPECT_EQ(json["plans"][0]["classes"][1]["differing"], 3);
@@ -47,7 +51,8 @@ TEST(Json, HoldsWhatTheFileHolds) {
 }
 
 TEST(Csv, HasClassesAndCertificates) {
-  const artifact::Report report = made_report();
+  artifact::Report report = made_report();
+  report.trade = {{"ours", 0, 32, {}, 0.75, artifact::kUnknown}};
   EXPECT_THAT(csv(report, "classes"), HasSubstr("8,1,dog,500,150,3\n"));
   EXPECT_THAT(csv(report, "classes"), HasSubstr("1,0,\"cat, small\",500,250,1\n"));
   EXPECT_THAT(
@@ -55,7 +60,17 @@ TEST(Csv, HasClassesAndCertificates) {
       AllOf(HasSubstr("storage"), HasSubstr("1,,1,0.01,0.05,900,2,0.006,0,30,8,7,float32,")));
   EXPECT_THAT(csv(report, "exits"), AllOf(HasSubstr("hit_rate_low"), HasSubstr("effect_high")));
   EXPECT_THAT(csv(report, "latency"), HasSubstr("0.12,0.123,0.2\n"));
+  EXPECT_THAT(csv(report, "plans"),
+              AllOf(HasSubstr("full_agreement"), HasSubstr("8,1,0.01,0.996,")));
+  EXPECT_THAT(csv(report, "areas"), HasSubstr("ours,1,32,0.75,\n"));
   EXPECT_THAT(csv(report, "memory"), HasSubstr("32,8,32000,38400\n"));
+}
+
+TEST(Json, IsPrintedWhateverTheNamesAre) {
+  artifact::Report report = made_report();
+  report.class_names = {"caf\xe9"};  // no UTF-8
+  const std::string printed = output_of([&] { print_report(report, true); });
+  EXPECT_EQ(nlohmann::json::parse(printed)["samples"], 1000);
 }
 
 TEST(Terminal, ShowsIntervalsCacheModelsAloneAndPredictions) {

@@ -85,6 +85,41 @@ TEST(Remarks, BlameABrokenToleranceOnEstimatesOnlyWhereNothingIsCertified) {
   EXPECT_THAT(texts_on(with(plan)), Contains(HasSubstr("thresholds that are only estimated")));
 }
 
+TEST(Remarks, TakeAsManyAsTheToleranceAllowsForWithin) {
+  artifact::Report report = with(made_plan(8));
+  report.samples = 3000;
+  report.tolerance = 0.02;
+  report.plans[0].agreement = {1 - 60.0 / 3000, 0.97, 0.99};
+  EXPECT_THAT(texts_on(report), Each(Not(HasSubstr("That is more"))));
+  report.plans[0].agreement.value = 1 - 61.0 / 3000;
+  EXPECT_THAT(texts_on(report), Contains(HasSubstr("That is more")));
+}
+
+TEST(Remarks, TellAnExitThatNeverAnswersByWhatItCosts) {
+  artifact::Report report = with(made_plan(8));
+  artifact::ExitOutcome& exit = report.plans[0].exits[0];
+  exit.hits = 0;
+  EXPECT_THAT(texts_on(report), Contains(HasSubstr("look-ups were paid for nothing")));
+  exit.feeds_next = true;
+  EXPECT_THAT(texts_on(report), AllOf(Contains(HasSubstr("asked for its logits")),
+                                      Each(Not(HasSubstr("for nothing")))));
+  exit.reach = 0;
+  EXPECT_THAT(texts_on(report), AllOf(Contains(HasSubstr("no sample reached the exit at layer1")),
+                                      Each(Not(HasSubstr("for nothing")))));
+}
+
+TEST(Remarks, HoldALowerPrecisionAgainstTheBackboneAtFloat32) {
+  artifact::Report report = with(made_plan(8));
+  EXPECT_THAT(texts_on(report), Each(Not(HasSubstr("at float32 ["))));
+  report.precision = "bfloat16";
+  report.plans[0].full_agreement = {0.992, 0.98, 0.998};
+  EXPECT_THAT(texts_on(report),
+              Contains(HasSubstr("answers 0.80 % of the samples otherwise than the backbone at "
+                                 "float32 [0.20, 2.00].")));
+  report.plans[0].full_agreement = {0.98, 0.97, 0.985};
+  EXPECT_THAT(texts_on(report), Contains(HasSubstr("[1.50, 3.00]. The tolerance is broken.")));
+}
+
 TEST(Remarks, SayWhenTheRunIsOutsideTheCertificate) {
   artifact::Report report = with(made_plan(8));
   EXPECT_THAT(texts_on(report), Each(Not(HasSubstr("this run is at"))));

@@ -152,6 +152,15 @@ TEST(Artifact, ChecksTheOutputBeforeTheWork) {
   expect_error([&] { require_writable(scratch.path("no/a.h5"), false); }, ExitCode::kCannotOpen,
                "does not exist");
   expect_error([&] { require_writable(scratch.folder(), true); }, ExitCode::kCannotOpen, "folder");
+  const std::filesystem::path folder = scratch.path("tables");
+  EXPECT_NO_THROW(require_writable_folder(folder, false));
+  std::filesystem::create_directory(folder);
+  EXPECT_NO_THROW(require_writable_folder(folder, false));
+  std::ofstream(folder / "exits.csv") << "exit";
+  expect_error([&] { require_writable_folder(folder, false); }, ExitCode::kCannotOpen, "--force");
+  EXPECT_NO_THROW(require_writable_folder(folder, true));
+  expect_error([&] { require_writable_folder(folder / "exits.csv", true); }, ExitCode::kCannotOpen,
+               "expected a folder");
 }
 
 }  // namespace

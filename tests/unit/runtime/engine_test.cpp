@@ -412,6 +412,48 @@ TEST(Engine, AsksAnExitThatNeverHitsForTheNextOne) {
   EXPECT_NEAR(early, 32, 9);
 }
 
+// A cache model that notes how many rows it is asked about.
+class Noting : public model::Predictor {
+ public:
+  Noting(std::shared_ptr<const model::Predictor> inner, std::vector<std::int64_t>& seen)
+      : inner_(std::move(inner)), seen_(seen) {}
+  using Predictor::logits;
+  at::Tensor logits(const at::Tensor& activations, const at::Tensor& prior) const override {
+    seen_.push_back(activations.size(0));
+    return inner_->logits(activations, prior);
+  }
+  std::int64_t classes() const override { return inner_->classes(); }
+  bool takes_prior() const override { return inner_->takes_prior(); }
+  model::SegmentCost cost() const override { return inner_->cost(); }
+
+ private:
+  std::shared_ptr<const model::Predictor> inner_;
+  std::vector<std::int64_t>& seen_;
+};
+
+TEST(Engine, WarmsUpForThePiecesOfTheBatchesThatEachPlanTakes) {
+  using testing::ElementsAre;
+  const artifact::TrainedCache cache = shared().cache(shared().layers()[0], 1);
+  std::vector<std::int64_t> small, large;
+  const auto plan = [&](std::int64_t batch, std::vector<std::int64_t>& seen) {
+    EnginePlan made;
+    made.batch = batch;
+    made.exits.push_back(
+        {cache.layer,
+         std::make_shared<Noting>(
+             predictor_of(cache, CachedBackbone::kClasses, EngineOptions{}, "test"), seen),
+         0.0f, 1, cache.architecture});
+    return made;
+  };
+  const Engine engine(shared().backbone(), {plan(1, small), plan(32, large)});
+  engine.warm_up(40);  // of 6 rows and more the second plan is the nearer
+  EXPECT_THAT(small, ElementsAre(1, 2, 3, 4, 5));
+  EXPECT_THAT(large, ElementsAre(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 32));
+  small.clear();
+  engine.warm_up(1);
+  EXPECT_THAT(small, ElementsAre(1));
+}
+
 TEST(Engine, OtherThresholdsShareThePreparedSegments) {
   const Engine engine(shared().backbone(), shared().plan(shared().layers(), {2, 2, 2}), "test");
   const Engine eager = engine.with_thresholds(0, {0, 0, 0});
