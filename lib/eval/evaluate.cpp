@@ -79,8 +79,10 @@ void compare_with_full_precision(const TestPart& part, const artifact::PlanFile&
   report.backbone_agreement =
       share_of(alike(recording.records.backbone, at_full.records.backbone), recording.size());
   for (std::size_t p = 0; p < report.plans.size(); ++p) {
-    report.plans[p].full_agreement =
-        share_of(alike(recording.plans[p].label, at_full.records.backbone), recording.size());
+    artifact::PlanOutcome& outcome = report.plans[p];
+    const std::int64_t same = alike(recording.plans[p].label, at_full.records.backbone);
+    outcome.full_agreement = share_of(same, recording.size());
+    if (outcome.has_certificate) show_outcome(outcome.certificate, recording.size() - same);
   }
 }
 

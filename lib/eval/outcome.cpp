@@ -165,6 +165,12 @@ artifact::Reliability reliability_of(const Recording& recording, std::size_t m, 
   return reliability;
 }
 
+void show_outcome(artifact::CertificateOutcome& shown, std::int64_t differing) {
+  shown.differing = differing;
+  shown.risk = share_of(differing, shown.samples);
+  shown.consistent = shown.risk.low <= shown.certificate.epsilon;
+}
+
 double mean_flops(const Recording::Answered& answered, const runtime::Engine& engine,
                   std::size_t plan) {
   std::vector<double> on_the_way;  // to leaving by each exit
@@ -252,9 +258,7 @@ artifact::PlanOutcome plan_outcome(const Recording& recording, std::size_t plan,
     artifact::CertificateOutcome& shown = outcome.certificate;
     shown.certificate = *made.certificate;
     shown.samples = samples;
-    shown.differing = samples - all.agreeing;
-    shown.risk = share_of(shown.differing, samples);
-    shown.consistent = shown.risk.low <= made.certificate->epsilon;
+    show_outcome(shown, samples - all.agreeing);
   }
   return outcome;
 }

@@ -23,6 +23,9 @@ artifact::PlanOutcome plan_outcome(const Recording& recording, std::size_t plan,
                                    const runtime::Engine& engine, const artifact::Plan& made,
                                    const Options& options);
 
+// A certificate against `differing` of the shown.samples samples.
+void show_outcome(artifact::CertificateOutcome& shown, std::int64_t differing);
+
 // Per sample: segments and look-ups on the way to the exit that it leaves by.
 double mean_flops(const Recording::Answered& answered, const runtime::Engine& engine,
                   std::size_t plan);

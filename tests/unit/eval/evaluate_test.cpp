@@ -64,6 +64,16 @@ struct Subject {
   }
 };
 
+artifact::Certificate some_certificate() {
+  artifact::Certificate certificate;
+  certificate.epsilon = certificate.delta = 0.5;
+  certificate.samples = 100;
+  certificate.p_value = 0.01;
+  certificate.holds = true;
+  certificate.storage = "float16";
+  return certificate;
+}
+
 TEST(Evaluation, AddsUpAndComparesWithTheTruth) {
   Subject subject({0.3, 0.35, 0.4});
   const artifact::Report report = evaluate(subject.options);
@@ -174,6 +184,9 @@ TEST(Evaluation, ComparesALowerPrecisionWithTheBackboneAtFloat32) {
   Subject subject({0.3, 0.35, 0.4});
   const artifact::Report full = evaluate(subject.options);
   EXPECT_TRUE(std::isnan(full.plans[0].full_agreement.value));
+  artifact::PlanFile plan = artifact::read_plan(subject.options.plan);
+  plan.plans[0].certificate = some_certificate();
+  subject.write(plan);
   subject.options.engine.cache_precision = "bfloat16";
   const artifact::Report caches = evaluate(subject.options);
   // The backbone that ran is that of float32: there is nothing else to differ from.
@@ -182,6 +195,8 @@ TEST(Evaluation, ComparesALowerPrecisionWithTheBackboneAtFloat32) {
   subject.options.engine.backbone.precision = "bfloat16";
   const artifact::Report both = evaluate(subject.options);
   EXPECT_FALSE(std::isnan(both.plans[0].full_agreement.value));
+  // A certificate speaks of the backbone at float32.
+  EXPECT_NEAR(both.plans[0].certificate.risk.value, 1 - both.plans[0].full_agreement.value, 1e-12);
   EXPECT_GE(both.plans[0].full_agreement.value,
             both.plans[0].agreement.value - (1 - both.backbone_agreement.value) - 1e-12);
 }
@@ -263,13 +278,7 @@ TEST(Evaluation, TimesOnlyTheAnswersThatCount) {
 TEST(Evaluation, WarnsOnceOfAPrecisionOutsideTheCertificate) {
   Subject subject({0.3, 0.35, 0.4});
   artifact::PlanFile plan = artifact::read_plan(subject.options.plan);
-  artifact::Certificate certificate;
-  certificate.epsilon = certificate.delta = 0.5;
-  certificate.samples = 100;
-  certificate.p_value = 0.01;
-  certificate.holds = true;
-  certificate.storage = "float16";
-  plan.plans[0].certificate = certificate;
+  plan.plans[0].certificate = some_certificate();
   plan.plans.push_back(plan.plans[0]);
   plan.plans[1].batch = 8;
   subject.write(plan);
