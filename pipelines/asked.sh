@@ -1,8 +1,7 @@
 #!/usr/bin/env bash
 # pipelines/asked.sh OUT STEP TOOL [FLAGS...]: notes in OUT/steps/STEP.asked what a step of an
 # experiment is asked for: the tool's settings, and of the files outside the experiment that it reads
-# their sizes and dates. The file is rewritten only when that changes: the step is then made anew. A run
-# that has none is taken for one with these settings.
+# their sizes and dates. The file is rewritten only when that changes: the step is then made anew.
 set -euo pipefail
 out=$1 step=$2 tool=$3
 shift 3
@@ -30,9 +29,7 @@ while IFS= read -r line; do
   if [[ $line =~ ^[a-z0-9_.]+:\  ]]; then echo "$line"; else look "$line"; fi
 done <"$file.list" >"$file.new"
 rm "$file.list"
-if [ ! -f "$file" ] && [ -f "$out/profile.h5" ]; then
-  touch -r "$out/profile.h5" "$file.new"
-elif [ -f "$file" ] && cmp -s "$file" "$file.new"; then
+if [ -f "$file" ] && cmp -s "$file" "$file.new"; then
   rm "$file.new"
   exit 0
 fi

@@ -27,9 +27,7 @@ own_backbone := $(wildcard $(OUT)/backbone.pt)
 backbone := $(if $(own_backbone),--backbone $(own_backbone))
 common_to = $(common) $(if $(filter search calibrate,$(1)),,$(backbone))
 
-# With architectures by hand there is nothing to search for.
-by_hand := $(shell $(BIN)/cachectl-train $(common) --list-settings 2>/dev/null | grep '^train.architectures: \[[^]]')
-study := $(if $(by_hand),,$(OUT)/study.h5)
+study := $(if $(shell $(ROOT)/pipelines/by_hand.sh $(BIN) $(common)),,$(OUT)/study.h5)
 
 # Each step notes its seconds and its peak memory beside its file, and is resumed where
 # an earlier run left a partial file; with --force, one of other settings is begun anew.

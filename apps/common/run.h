@@ -18,9 +18,8 @@ struct Command {
 };
 
 // The whole of a main: parses flags over YAML over defaults, answers --help, --version,
-// --list-inputs,
-// --list-settings and the shell completion, checks inputs and outputs before the work, runs the
-// body, and turns what it throws into a message and an exit code.
+// --list-inputs, --list-settings and the shell completion, checks inputs and outputs before the
+// work, runs the body, and turns what it throws into a message and an exit code.
 int run(const std::string& verb, int argc, char** argv, CommonOptions& common,
         const std::function<void(OptionTable&)>& describe, const std::function<void()>& body);
 int run(const std::string& verb, int argc, char** argv, const std::vector<Command>& commands);

@@ -93,8 +93,9 @@ struct PlanOutcome {
   std::int64_t batch = 0;          // the one it is meant for; 0: any
   std::vector<ExitOutcome> exits;  // by depth, the backbone last
   Interval agreement;              // with the backbone, over all samples
-  // With the backbone at float32, where either runs at another precision; else NaN.
-  Interval full_agreement = {kUnknown, kUnknown, kUnknown};
+  // With the backbone at Report::collected_precision, where it or the cache models, which were then
+  // at float32, run at another one now; else NaN.
+  Interval collected_agreement = {kUnknown, kUnknown, kUnknown};
   Interval accuracy_plain, accuracy_cached, effect;  // labels
   double flops_plain = 0, flops_cached = 0;          // RQ2, per sample
   double predicted_saving = 0, predicted_risk = 0;   // select's, on validation
@@ -182,8 +183,10 @@ struct Report {
   std::int64_t threads = 0;
   double backbone_flops = 0;
   std::int64_t backbone_bytes = 0, backbone_parameters = 0;
-  // Share of the samples whose class is the same as at float32, under the first plan and from the
-  // plain backbone; 1 when both run at float32.
+  // The backbone's when its answers were collected, which the plan's promises speak of.
+  std::string collected_precision = "float32";
+  // Share of the samples whose class is the same as with the backbone at that precision and cache
+  // models at float32: under the first plan, and from the plain backbone. 1 when they run so.
   double precision_agreement = 1;
   Interval backbone_agreement = {1, 1, 1};
 

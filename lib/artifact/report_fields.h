@@ -94,7 +94,7 @@ void fields(A& a, PlanOutcome& plan) {
   a.value("batch", plan.batch);
   a.parts("exits", plan.exits);
   a.value("agreement", plan.agreement);
-  a.optional("full_agreement", plan.full_agreement);
+  a.optional("collected_agreement", plan.collected_agreement);
   a.value("accuracy_plain", plan.accuracy_plain);
   a.value("accuracy_cached", plan.accuracy_cached);
   a.value("effect", plan.effect);
@@ -201,6 +201,7 @@ void fields(A& a, Report& report) {
   a.value("backbone_flops", report.backbone_flops);
   a.value("backbone_bytes", report.backbone_bytes);
   a.value("backbone_parameters", report.backbone_parameters);
+  a.optional("collected_precision", report.collected_precision);
   a.value("precision_agreement", report.precision_agreement);
   a.optional("backbone_agreement", report.backbone_agreement);
   a.parts("layers", report.layers);

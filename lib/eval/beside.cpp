@@ -69,14 +69,24 @@ void require_same_samples(const std::vector<artifact::Report>& others,
   }
 }
 
-void add_beside(const std::vector<artifact::Report>& others, const Options& options,
-                artifact::Report& report) {
+std::string name_beside(const Options& options, std::size_t i) {
+  const std::filesystem::path path = options.beside[i];
+  const auto same_stem = [&](const std::filesystem::path& other) {
+    return other.stem() == path.stem();
+  };
+  const auto alike = std::count_if(options.beside.begin(), options.beside.end(), same_stem);
+  const std::filesystem::path folder = std::filesystem::absolute(path).parent_path().filename();
+  return alike == 1 ? path.stem().string() : (folder / path.stem()).string();
+}
+
+void add_beside(const std::vector<artifact::Report>& others, std::size_t plan,
+                const Options& options, artifact::Report& report) {
   for (std::size_t i = 0; i < others.size(); ++i) {
     if (others[i].trade.empty()) continue;
     const std::string& path = options.beside[i];
     artifact::TradeCurve curve = others[i].trade.front();
-    if (!report.trade.empty()) curve.plan = report.trade.front().plan;
-    curve.method += " (" + std::filesystem::path(path).stem().string() + ")";
+    curve.plan = plan;
+    curve.method += " (" + name_beside(options, i) + ")";
     const bool timed = std::any_of(curve.points.begin(), curve.points.end(),
                                    [](const auto& point) { return !std::isnan(point.latency); });
     const auto found = differences(others[i], report, curve.batch, options);

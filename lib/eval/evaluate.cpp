@@ -54,34 +54,45 @@ std::string processor_name(const std::string& device) {
   return name.empty() ? "unknown" : name;
 }
 
-// What a lower precision changes, backbone and cache models apart from each other: the same samples
-// through the same plans at float32. What was promised speaks of the backbone at float32.
-void compare_with_full_precision(const TestPart& part, const artifact::PlanFile& plan,
-                                 const Recording& recording, const at::Tensor& input,
-                                 const Options& options, artifact::Report& report) {
-  if (report.precision == "float32" && report.cache_precision == "float32") return;
-  runtime::EngineOptions full = options.engine;
-  full.backbone.precision = full.cache_precision = "float32";
-  const runtime::Engine engine(model::Backbone::load(full.backbone, {input}), plan, options.plan,
-                               full);
+// The precision that the backbone's answers were collected at: those that the cache models learnt,
+// and that tolerance and certificate speak of.
+std::string precision_of_collection(const artifact::PlanFile& plan) {
+  const io::Provenance* const medial = plan.provenance.find("medial");
+  const bool lower = medial != nullptr &&
+                     medial->config.find("backbone.precision: bfloat16\n") != std::string::npos;
+  return lower ? "bfloat16" : "float32";
+}
+
+// What the precisions at hand change: the same samples through the same plans, with the backbone as
+// its answers were collected and cache models at float32.
+void compare_with_collection(const TestPart& part, const artifact::PlanFile& plan,
+                             const Recording& recording, const at::Tensor& input,
+                             const Options& options, artifact::Report& report) {
+  report.collected_precision = precision_of_collection(plan);
+  if (report.precision == report.collected_precision && report.cache_precision == "float32") return;
+  runtime::EngineOptions asked = options.engine;
+  asked.backbone.precision = report.collected_precision;
+  asked.cache_precision = "float32";
+  const runtime::Engine engine(model::Backbone::load(asked.backbone, {input}), plan, options.plan,
+                               asked);
   const runtime::Engine nothing(
       std::shared_ptr<const model::Backbone>(std::shared_ptr<void>(), &engine.backbone()), {},
-      full);
-  const Recording at_full = record(part, engine, nothing, kRecordingBatch, options);
+      asked);
+  const Recording collected = record(part, engine, nothing, kRecordingBatch, options);
   const auto alike = [&](const auto& labels, const auto& others) {
     std::int64_t count = 0;
     for (std::size_t i = 0; i < labels.size(); ++i) count += labels[i] == others[i] ? 1 : 0;
     return count;
   };
   report.precision_agreement =
-      static_cast<double>(alike(recording.plans[0].label, at_full.plans[0].label)) /
+      static_cast<double>(alike(recording.plans[0].label, collected.plans[0].label)) /
       static_cast<double>(recording.size());
   report.backbone_agreement =
-      share_of(alike(recording.records.backbone, at_full.records.backbone), recording.size());
+      share_of(alike(recording.records.backbone, collected.records.backbone), recording.size());
   for (std::size_t p = 0; p < report.plans.size(); ++p) {
     artifact::PlanOutcome& outcome = report.plans[p];
-    const std::int64_t same = alike(recording.plans[p].label, at_full.records.backbone);
-    outcome.full_agreement = share_of(same, recording.size());
+    const std::int64_t same = alike(recording.plans[p].label, collected.records.backbone);
+    outcome.collected_agreement = share_of(same, recording.size());
     if (outcome.has_certificate) show_outcome(outcome.certificate, recording.size() - same);
   }
 }
@@ -184,7 +195,7 @@ artifact::Report evaluate(const Options& options) {
     report.plans.push_back(plan_outcome(recording, p, engine, plan.plans[p], options));
   }
   report.examples = examples_of(part, recording, engine.exits(0).size(), options.examples);
-  compare_with_full_precision(part, plan, recording, input, options, report);
+  compare_with_collection(part, plan, recording, input, options, report);
 
   const InputPool pool(part, options);
   for (const std::int64_t batch : options.batches) {
@@ -201,7 +212,7 @@ artifact::Report evaluate(const Options& options) {
   const std::size_t curve_plan = engine.plan_for(options.curve_batch);
   report.trade =
       trade_curves(recording, engine, curve_plan, options.timing ? &pool : nullptr, options);
-  add_beside(others, options, report);
+  add_beside(others, curve_plan, options, report);
   report.remarks = remarks_on(report);
   return report;
 }
@@ -221,8 +232,8 @@ artifact::Report run(Options& options) {
   };
   add("caches", options.caches, "caches");
   add("medial", options.medial, "medial");
-  for (const std::string& path : options.beside) {
-    add("beside " + std::filesystem::path(path).stem().string(), path, "report");
+  for (std::size_t i = 0; i < options.beside.size(); ++i) {
+    add("beside " + name_beside(options, i), options.beside[i], "report");
   }
   if (!options.out.empty()) {
     report.provenance = artifact::write_report(options.out, report, options.common, inputs);

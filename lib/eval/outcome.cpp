@@ -33,7 +33,7 @@ std::vector<std::size_t> thinned(const decision::Curve& curve, std::int64_t poin
     const bool is_edge = !is_last && curve.drop(k) <= tolerance && curve.drop(k + 1) > tolerance;
     if (kept.empty() || is_last || is_edge || rate >= next) {
       kept.push_back(k);
-      next = std::max(next, rate) + 1.0 / static_cast<double>(points);
+      if (rate >= next) next = rate + 1.0 / static_cast<double>(points);
     }
   }
   return kept;

@@ -92,8 +92,9 @@ void print_plan(const artifact::Report& report, const artifact::PlanOutcome& pla
   print_exits(plan, out);
   if (report.has_labels()) print_verdicts(plan, out);
   out << "agreement with the backbone  " << with_ends(plan.agreement) << '\n';
-  if (!std::isnan(plan.full_agreement.value)) {
-    out << "with the same at float32     " << with_ends(plan.full_agreement) << '\n';
+  if (!std::isnan(plan.collected_agreement.value)) {
+    out << fmt::format("with it at {:<18}", report.collected_precision)
+        << with_ends(plan.collected_agreement) << '\n';
   }
   if (report.has_labels()) {
     out << "accuracy, plain              " << with_ends(plan.accuracy_plain) << '\n'

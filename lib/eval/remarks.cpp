@@ -126,19 +126,19 @@ void on_answers(const artifact::Report& report, const artifact::PlanOutcome& pla
   }
 }
 
-// Tolerance and certificate speak of the backbone at float32, the other figures of the one that
-// ran.
+// Tolerance and certificate speak of the backbone as its answers were collected, the other figures
+// of the one that ran.
 void on_precision(const artifact::Report& report, const artifact::PlanOutcome& plan,
                   Remarks& remarks) {
-  const artifact::Interval& agreement = plan.full_agreement;
+  const artifact::Interval& agreement = plan.collected_agreement;
   if (std::isnan(agreement.value)) return;
   const bool broken = report.tolerance > 0 && 1 - agreement.high > report.tolerance;
   remarks.add(broken ? Tone::kBad : Tone::kPlain,
               "At {} (backbone) and {} (cache models) the {} answers {:.2f} % of the samples "
-              "otherwise than the backbone at float32 [{:.2f}, {:.2f}].{}",
+              "otherwise than the backbone at {} [{:.2f}, {:.2f}].{}",
               report.precision, report.cache_precision, name_of(report, plan),
-              (1 - agreement.value) * 100, (1 - agreement.high) * 100, (1 - agreement.low) * 100,
-              broken ? " The tolerance is broken." : "");
+              (1 - agreement.value) * 100, report.collected_precision, (1 - agreement.high) * 100,
+              (1 - agreement.low) * 100, broken ? " The tolerance is broken." : "");
 }
 
 void on_certificate(const artifact::Report& report, const artifact::PlanOutcome& plan,
@@ -237,6 +237,13 @@ std::vector<artifact::Remark> remarks_on(const artifact::Report& report) {
     remarks.add(Tone::kPlain,
                 "The samples have no labels: the figures say how often the plan differs "
                 "from the backbone, which bounds what accuracy it can lose.");
+  }
+  if (report.precision_agreement < 1 || report.backbone_agreement.value < 1) {
+    remarks.add(Tone::kPlain,
+                "Precision by itself gives {:.2f} % of the samples another class under the {}, and "
+                "{:.2f} % from the plain backbone.",
+                (1 - report.precision_agreement) * 100, name_of(report, report.plans[0]),
+                (1 - report.backbone_agreement.value) * 100);
   }
   return std::move(remarks.all);
 }

@@ -18,7 +18,7 @@ Json json_of(const artifact::Quantiles& times) {
 Json json_of(const artifact::PlanOutcome& plan) {
   Json json = {{"batch", plan.batch},
                {"agreement", json_of(plan.agreement)},
-               {"full_agreement", json_of(plan.full_agreement)},
+               {"collected_agreement", json_of(plan.collected_agreement)},
                {"accuracy_plain", json_of(plan.accuracy_plain)},
                {"accuracy_cached", json_of(plan.accuracy_cached)},
                {"effect", json_of(plan.effect)},
@@ -126,6 +126,7 @@ nlohmann::json json_of(const artifact::Report& report) {
                {"threads", report.threads},
                {"precision", report.precision},
                {"cache_precision", report.cache_precision},
+               {"collected_precision", report.collected_precision},
                {"precision_agreement", report.precision_agreement},
                {"backbone_agreement", json_of(report.backbone_agreement)},
                {"library", report.library},

@@ -86,9 +86,9 @@ Sheet plans_sheet(const artifact::Report& report) {
                "agreement",
                "agreement_low",
                "agreement_high",
-               "full_agreement",
-               "full_agreement_low",
-               "full_agreement_high",
+               "collected_agreement",
+               "collected_agreement_low",
+               "collected_agreement_high",
                "accuracy_plain",
                "accuracy_plain_low",
                "accuracy_plain_high",
@@ -108,15 +108,15 @@ Sheet plans_sheet(const artifact::Report& report) {
                "cache_parameters"},
               {}};
   for (const artifact::PlanOutcome& plan : report.plans) {
-    sheet.rows.push_back(
-        row(plan.batch, static_cast<std::int64_t>(plan.exits.size()) - 1, report.tolerance,
-            plan.agreement.value, plan.agreement.low, plan.agreement.high,
-            plan.full_agreement.value, plan.full_agreement.low, plan.full_agreement.high,
-            plan.accuracy_plain.value, plan.accuracy_plain.low, plan.accuracy_plain.high,
-            plan.accuracy_cached.value, plan.accuracy_cached.low, plan.accuracy_cached.high,
-            plan.effect.value, plan.effect.low, plan.effect.high, plan.flops_plain,
-            plan.flops_cached, plan.predicted_saving, plan.predicted_risk, report.backbone_bytes,
-            plan.cache_bytes, report.backbone_parameters, plan.cache_parameters));
+    sheet.rows.push_back(row(
+        plan.batch, static_cast<std::int64_t>(plan.exits.size()) - 1, report.tolerance,
+        plan.agreement.value, plan.agreement.low, plan.agreement.high,
+        plan.collected_agreement.value, plan.collected_agreement.low, plan.collected_agreement.high,
+        plan.accuracy_plain.value, plan.accuracy_plain.low, plan.accuracy_plain.high,
+        plan.accuracy_cached.value, plan.accuracy_cached.low, plan.accuracy_cached.high,
+        plan.effect.value, plan.effect.low, plan.effect.high, plan.flops_plain, plan.flops_cached,
+        plan.predicted_saving, plan.predicted_risk, report.backbone_bytes, plan.cache_bytes,
+        report.backbone_parameters, plan.cache_parameters));
   }
   return sheet;
 }

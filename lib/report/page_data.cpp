@@ -125,7 +125,7 @@ json plan(const artifact::PlanOutcome& plan, const artifact::Report& report) {
   json object = {{"batch", plan.batch},
                  {"exits", list_of(plan.exits, exit_outcome)},
                  {"agreement", interval(plan.agreement)},
-                 {"full_agreement", interval(plan.full_agreement)},
+                 {"collected_agreement", interval(plan.collected_agreement)},
                  {"accuracy_plain", interval(plan.accuracy_plain)},
                  {"accuracy_cached", interval(plan.accuracy_cached)},
                  {"effect", interval(plan.effect)},
@@ -241,7 +241,7 @@ json page_data(const artifact::Report& report) {
       {"backbone_flops", number(report.backbone_flops)},
       {"backbone_bytes", report.backbone_bytes},
       {"backbone_parameters", report.backbone_parameters},
-      {"precision_agreement", number(report.precision_agreement)},
+      {"collected_precision", report.collected_precision},
       {"verdicts", std::move(verdicts)},
       {"layers", list_of(report.layers,
                          [](const artifact::LayerMark& mark) {

@@ -27,7 +27,8 @@ config=$(readlink -f "$1")
 mkdir -p "$2/parts" "$2/steps" "$2/slurm"
 out=$(readlink -f "$2")
 shift 2
-rm -f "$out/report.html"  # an earlier one would pass for this one's
+rm -f "$out/report.html"       # an earlier one would pass for this one's,
+rm -f "$out"/steps/*.asked     # and these files for what a make asked for
 bin=${BIN:-$root/build/bin}
 collect_shards=${COLLECT_SHARDS:-4} search_shards=${SEARCH_SHARDS:-4}
 flags=("$@")
@@ -80,16 +81,20 @@ for ((i = 1; i <= collect_shards; ++i)); do parts+=("$out/parts/medial-$i.h5"); 
 merged=$(submit merge-medial "$collect" -- "$bin/cachectl-collect" --merge "${parts[@]}" \
   --out "$out/medial.h5" --force)
 
-lines step search-%i --medial "$out/medial.h5" --profile "$out/profile.h5" \
-  --brackets "$search_shards" --shard "%i/$search_shards" --out "$out/parts/study-%i.h5"
-search=$(submit search "$merged" "$search_shards" -- "${words[@]}")
-parts=()
-for ((i = 1; i <= search_shards; ++i)); do parts+=("$out/parts/study-$i.h5"); done
-study=$(submit merge-study "$search" -- "$bin/cachectl-search" --merge "${parts[@]}" \
-  --out "$out/study.h5" --force)
+study=()
+if [ -z "$("$root/pipelines/by_hand.sh" "$bin" --config "$config" "${flags[@]}")" ]; then
+  study=(--study "$out/study.h5")
+  lines step search-%i --medial "$out/medial.h5" --profile "$out/profile.h5" \
+    --brackets "$search_shards" --shard "%i/$search_shards" --out "$out/parts/study-%i.h5"
+  search=$(submit search "$merged" "$search_shards" -- "${words[@]}")
+  parts=()
+  for ((i = 1; i <= search_shards; ++i)); do parts+=("$out/parts/study-$i.h5"); done
+  merged=$(submit merge-study "$search" -- "$bin/cachectl-search" --merge "${parts[@]}" \
+    --out "$out/study.h5" --force)
+fi
 
-lines step train "${backbone[@]}" --medial "$out/medial.h5" --study "$out/study.h5" --out "$out/caches.h5"
-train=$(submit train "$study" -- "${words[@]}")
+lines step train "${backbone[@]}" --medial "$out/medial.h5" "${study[@]}" --out "$out/caches.h5"
+train=$(submit train "$merged" -- "${words[@]}")
 lines step calibrate --medial "$out/medial.h5" --caches "$out/caches.h5" --out "$out/calibrated.h5"
 calibrate=$(submit calibrate "$train" -- "${words[@]}")
 lines step select "${backbone[@]}" --medial "$out/medial.h5" --caches "$out/calibrated.h5" \

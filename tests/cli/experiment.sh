@@ -77,15 +77,20 @@ made 2
 says calls "cachectl-select"
 says calls "cachectl-eval"
 
-# A run from before its settings were noted stays as it is.
+# Files of which nobody knows what they were asked for, as batch jobs leave them.
 rm run/steps/*.asked
 experiment --data-root other --seed 2
-made 0
+made 7
 experiment --data-root other
 made 7
 
-# Architectures by hand leave nothing to search for.
-echo "train.architectures: [layer1=pool2]" >>x.yaml
+# Architectures by hand for all layers leave nothing to search for.
+printf '%s\n' "collect.layers: [layer1, layer2]" "train.architectures: [layer1=pool2, fc8]" >>x.yaml
+experiment --data-root other
+made 6
+says calls "--study $PWD/run/study.h5"
+sed -i '$d' x.yaml
+echo "train.architectures: [layer1=pool2, fc8, layer2=mean]" >>x.yaml
 experiment --data-root other
 made 4
 if grep -q -- --study calls; then cat calls >&2 && exit 1; fi
@@ -96,6 +101,9 @@ sed -i '$d' x.yaml
 experiment --data-root other
 made 5
 says calls "--study $PWD/run/study.h5"
+sed -i '$d' x.yaml
+experiment --data-root other
+made 6
 
 # Names that make would take apart.
 run 2 env BIN="$PWD/tools" "$source_dir/pipelines/run.sh" x.yaml "a run"

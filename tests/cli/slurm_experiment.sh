@@ -74,3 +74,12 @@ run 3 "$submit" none.yaml run
 says err "none.yaml: no such configuration file"
 run 3 "$submit" none/x.yaml run
 says err "none/x.yaml: no such configuration file"
+
+# Architectures by hand for all layers leave nothing to search for.
+printf '#!/bin/sh\necho "collect.layers: [layer1]"\n' >tools/cachectl-collect
+printf '#!/bin/sh\necho "train.architectures: [layer1=pool2, fc8]"\n' >tools/cachectl-train
+chmod +x tools/*
+rm jobs
+run 0 "$submit" x.yaml hand
+says jobs "cachectl-train --config $PWD/x.yaml --resume --force"
+if grep -q study jobs; then cat jobs >&2 && exit 1; fi

@@ -30,9 +30,8 @@ export function costs(data, chosen) {
         { name: "With caching", numeric: true, cell: (r) => r.cached },
         { name: "Change", numeric: true, cell: (r) => r.change },
       ], rows, { caption: "Arithmetic and model size, plain and cached" }),
-      known(data.precision_agreement) && data.precision_agreement < 1 &&
-        h("p", { class: "note" }, `Run at ${data.precision}${data.cache_precision && data.cache_precision !== data.precision ? `, caches at ${data.cache_precision}` : ""}: ${percent(data.precision_agreement)} of the samples get the same answer as at float32`,
-          known(plan.full_agreement?.value) && `, and ${percent(plan.full_agreement.value)} the answer of the backbone at float32`, "."),
+      known(plan.collected_agreement?.value) &&
+        h("p", { class: "note" }, `Run at ${data.precision}${data.cache_precision && data.cache_precision !== data.precision ? `, caches at ${data.cache_precision}` : ""}: ${percent(plan.collected_agreement.value)} of the samples get the answer of the backbone at ${data.collected_precision}.`),
     ],
   };
 }

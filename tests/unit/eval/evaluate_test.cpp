@@ -183,7 +183,7 @@ TEST(Evaluation, RefusesCacheModelsThatKnowOtherSamples) {
 TEST(Evaluation, ComparesALowerPrecisionWithTheBackboneAtFloat32) {
   Subject subject({0.3, 0.35, 0.4});
   const artifact::Report full = evaluate(subject.options);
-  EXPECT_TRUE(std::isnan(full.plans[0].full_agreement.value));
+  EXPECT_TRUE(std::isnan(full.plans[0].collected_agreement.value));
   artifact::PlanFile plan = artifact::read_plan(subject.options.plan);
   plan.plans[0].certificate = some_certificate();
   subject.write(plan);
@@ -191,13 +191,14 @@ TEST(Evaluation, ComparesALowerPrecisionWithTheBackboneAtFloat32) {
   const artifact::Report caches = evaluate(subject.options);
   // The backbone that ran is that of float32: there is nothing else to differ from.
   EXPECT_EQ(caches.backbone_agreement.value, 1);
-  EXPECT_EQ(caches.plans[0].full_agreement.value, caches.plans[0].agreement.value);
+  EXPECT_EQ(caches.plans[0].collected_agreement.value, caches.plans[0].agreement.value);
   subject.options.engine.backbone.precision = "bfloat16";
   const artifact::Report both = evaluate(subject.options);
-  EXPECT_FALSE(std::isnan(both.plans[0].full_agreement.value));
+  EXPECT_FALSE(std::isnan(both.plans[0].collected_agreement.value));
   // A certificate speaks of the backbone at float32.
-  EXPECT_NEAR(both.plans[0].certificate.risk.value, 1 - both.plans[0].full_agreement.value, 1e-12);
-  EXPECT_GE(both.plans[0].full_agreement.value,
+  EXPECT_NEAR(both.plans[0].certificate.risk.value, 1 - both.plans[0].collected_agreement.value,
+              1e-12);
+  EXPECT_GE(both.plans[0].collected_agreement.value,
             both.plans[0].agreement.value - (1 - both.backbone_agreement.value) - 1e-12);
 }
 
@@ -320,7 +321,7 @@ TEST(Evaluation, LeavesOutTheTimesOfAnotherReportThatWereTakenOtherwise) {
     testing::internal::CaptureStderr();
     const auto others = read_beside(subject.options);
     require_same_samples(others, report, subject.options);
-    add_beside(others, subject.options, report);
+    add_beside(others, report.trade[0].plan, subject.options, report);
     const std::string log = testing::internal::GetCapturedStderr();
     EXPECT_EQ(report.trade.size(), ours.trade.size() + 1);
     return std::make_pair(report.trade.back(), log);

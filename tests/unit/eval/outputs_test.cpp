@@ -61,7 +61,7 @@ TEST(Csv, HasClassesAndCertificates) {
   EXPECT_THAT(csv(report, "exits"), AllOf(HasSubstr("hit_rate_low"), HasSubstr("effect_high")));
   EXPECT_THAT(csv(report, "latency"), HasSubstr("0.12,0.123,0.2\n"));
   EXPECT_THAT(csv(report, "plans"),
-              AllOf(HasSubstr("full_agreement"), HasSubstr("8,1,0.01,0.996,")));
+              AllOf(HasSubstr("collected_agreement"), HasSubstr("8,1,0.01,0.996,")));
   EXPECT_THAT(csv(report, "areas"), HasSubstr("ours,1,32,0.75,\n"));
   EXPECT_THAT(csv(report, "memory"), HasSubstr("32,8,32000,38400\n"));
 }

@@ -112,11 +112,11 @@ TEST(Remarks, HoldALowerPrecisionAgainstTheBackboneAtFloat32) {
   artifact::Report report = with(made_plan(8));
   EXPECT_THAT(texts_on(report), Each(Not(HasSubstr("at float32 ["))));
   report.precision = "bfloat16";
-  report.plans[0].full_agreement = {0.992, 0.98, 0.998};
+  report.plans[0].collected_agreement = {0.992, 0.98, 0.998};
   EXPECT_THAT(texts_on(report),
               Contains(HasSubstr("answers 0.80 % of the samples otherwise than the backbone at "
                                  "float32 [0.20, 2.00].")));
-  report.plans[0].full_agreement = {0.98, 0.97, 0.985};
+  report.plans[0].collected_agreement = {0.98, 0.97, 0.985};
   EXPECT_THAT(texts_on(report), Contains(HasSubstr("[1.50, 3.00]. The tolerance is broken.")));
 }
 
