@@ -167,15 +167,17 @@ StageTimes time_stages(const model::Backbone& backbone, const artifact::Caches& 
   times.segments.resize(chain.size());
   times.look_ups.resize(predictors.size());
   for (const Seen& seen : all) {
-    // Cuts that a plan does not make cost it nothing.
-    const double scale = median(seen.plain) / median(seen.chain);
+    // Cuts that a plan does not make cost it nothing; those that it makes come with its look-ups.
+    const double plain = median(seen.plain), chain_of_all = median(seen.chain);
+    const double scale = plain / chain_of_all;
+    const double cut = std::max(0.0, chain_of_all - plain) / static_cast<double>(predictors.size());
     for (std::size_t i = 0; i < chain.size(); ++i) {
       times.segments[i].batch.push_back(seen.size);
       times.segments[i].seconds.push_back(scale * median(seen.segments[i]));
     }
     for (std::size_t i = 0; i < predictors.size(); ++i) {
       times.look_ups[i].batch.push_back(seen.size);
-      times.look_ups[i].seconds.push_back(std::max(0.0, median(seen.look_ups[i])));
+      times.look_ups[i].seconds.push_back(cut + std::max(0.0, median(seen.look_ups[i])));
     }
   }
   return times;

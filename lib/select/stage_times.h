@@ -17,8 +17,9 @@ struct StageTimes {
 
 // Measured in the order and on the machine in which they will run: a look-up is what a run with
 // all cache models takes more than one without, the copy of half of the rows and the cold
-// caches of what follows included. At 1 to 8 rows and then in steps of a half and a third
-// up to `largest`. sample: one input. Measured here and now: not the same from run to run.
+// caches of what follows included, and its share of what all cuts cost the backbone. At 1 to 8 rows
+// and then in steps of a half and a third up to `largest`. sample: one input. Measured here and
+// now: not the same from run to run.
 StageTimes time_stages(const model::Backbone& backbone, const artifact::Caches& caches,
                        const at::Tensor& sample, std::int64_t largest);
 
