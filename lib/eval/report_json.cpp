@@ -50,7 +50,8 @@ Json json_of(const artifact::PlanOutcome& plan) {
                              {"effect", json_of(exit.effect)},
                              {"verdicts", verdicts},
                              {"segment_flops", exit.segment_flops},
-                             {"cache_flops", exit.cache_flops}});
+                             {"cache_flops", exit.cache_flops},
+                             {"feeds_next", exit.feeds_next}});
   }
   for (const artifact::ClassOutcome& one : plan.classes) {
     json["classes"].push_back({{"class", one.label},

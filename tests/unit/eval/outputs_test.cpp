@@ -39,6 +39,7 @@ TEST(Json, HoldsWhatTheFileHolds) {
   EXPECT_EQ(json["plans"][0]["classes"][1]["differing"], 3);
   EXPECT_EQ(json["plans"][0]["exits"][0]["hit_rate"]["low"], 0.37);
   EXPECT_EQ(json["plans"][0]["exits"][0]["effect"]["high"], 0.001);
+  EXPECT_EQ(json["plans"][0]["exits"][0]["feeds_next"], false);
   EXPECT_FALSE(json["plans"][0].contains("empty"));
   EXPECT_EQ(json["plans"][0]["certificate"]["storage"], "float16");
   EXPECT_EQ(json["plans"][1]["empty"], "nothing certified");
