@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # pipelines/asked.sh OUT STEP TOOL [FLAGS...]: notes in OUT/steps/STEP.asked what a step of an
-# experiment is asked for: the tool's settings, and of the files outside the experiment that it reads
-# their sizes and dates. The file is rewritten only when that changes: the step is then made anew.
+# experiment is asked for: the tool's settings, and what tells other contents of the files outside the
+# experiment that it reads: their SHA-256; of a folder's files, and of one over 256 MiB, sizes and dates.
+# The file is rewritten only when that changes: the step is then made anew.
 set -euo pipefail
 out=$1 step=$2 tool=$3
 shift 3
@@ -19,8 +20,10 @@ look() {
   if [ "$path" = "$config" ]; then return; fi
   if [ -d "$path" ]; then
     echo "$path: $(find -L "$path" -type f -printf '%P %s %T@\n' | LC_ALL=C sort | sha256sum)"
+  elif [ "$(stat -L -c %s -- "$path" 2>/dev/null || echo 0)" -gt $((256 << 20)) ]; then
+    echo "$path: $(stat -L -c '%s %y' -- "$path")"
   else
-    echo "$path: $(stat -L -c '%s %y' -- "$path" 2>/dev/null || echo missing)"
+    echo "$path: $(sha256sum <"$path" 2>/dev/null || echo missing)"
   fi
 }
 

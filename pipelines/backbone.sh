@@ -10,8 +10,11 @@ root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
 export BIN=${BIN:-$root/build/bin} OUT=$out
 recipe=${config%.yaml}.backbone.sh
 if [ -f "$out/backbone.pt" ]; then exit 0; fi
-if [ -f "$recipe" ]; then exec bash "$recipe" "$@"; fi
+measured=("$root/scripts/measured.py" "$out/steps/backbone.json")
+mkdir -p "$out/steps"
+if [ -f "$recipe" ]; then exec "${measured[@]}" bash "$recipe" "$@"; fi
 if ! grep -q '^backbone_training:' "$config"; then exit 0; fi
 resume=()
 if [ -f "$out/backbone.pt.partial" ]; then resume=(--resume); fi
-exec "$BIN/cachectl-backbone" train --config "$config" "${resume[@]}" --out "$out/backbone.pt" "$@"
+exec "${measured[@]}" "$BIN/cachectl-backbone" train --config "$config" "${resume[@]}" --force \
+  --out "$out/backbone.pt" "$@"

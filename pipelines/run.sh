@@ -12,17 +12,19 @@ if [ ! -f "$1" ]; then
   echo "run.sh: $1: no such configuration file" >&2
   exit 3
 fi
+export BIN=${BIN:-$root/build/bin}
 config=$(readlink -f "$1")
-mkdir -p "$2"
-out=$(readlink -f "$2")
+out=$(readlink -m "$2")
 shift 2
-for word in "$root" "$config" "$out" "$@"; do  # make would take the parts for several files
-  if [[ $word =~ [[:space:]] ]]; then
-    echo "run.sh: '$word': names with spaces are not possible here; make a link without" >&2
+# make and its shell read more into these; the colon of --device cuda:1 is none of a name.
+special='[][:space:]:%$#;&|<>()*?"'"'"'\\`!{}[]'
+for word in "$root" "$config" "$out" "$BIN" "${@//:/}"; do
+  if [[ $word =~ $special ]]; then
+    echo "run.sh: $word: names with '${BASH_REMATCH[0]}' are not possible here; make a link without" >&2
     exit 2
   fi
 done
-export BIN=${BIN:-$root/build/bin}
+mkdir -p "$out"
 "$root/pipelines/backbone.sh" "$config" "$out" "$@"
 # DATA and SEED of a make around this one are in FLAGS.
 exec make --no-print-directory -f "$root/pipelines/experiment.mk" \

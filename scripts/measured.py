@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""measured.py FILE COMMAND...: runs the command and, when it succeeds, writes its
-seconds and peak memory to FILE as JSON."""
+"""measured.py FILE COMMAND...: runs the command and, when it succeeds, writes its seconds and
+peak memory to FILE as JSON. What a run that did not succeed took is kept in FILE.part, and counted
+with that of the one that goes on from it with --resume."""
 import json
+import os
 import resource
 import signal
 import subprocess
@@ -9,8 +11,20 @@ import sys
 import time
 
 
+def earlier(part):
+    """Seconds and peak of the runs that this one goes on from."""
+    try:
+        with open(part, encoding="utf-8") as file:
+            taken = json.load(file)
+            return taken["seconds"], taken["peak_bytes"]
+    except (OSError, ValueError, KeyError):
+        return 0, 0
+
+
 def main():
     file, command = sys.argv[1], sys.argv[2:]
+    part = file + ".part"
+    seconds, peak = earlier(part) if "--resume" in command else (0, 0)
     begin = time.monotonic()
     child = subprocess.Popen(command)
     # Signals are the child's to answer: it ends at a safe point. SIGINT from a terminal
@@ -18,13 +32,14 @@ def main():
     signal.signal(signal.SIGINT, lambda *_: None)
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
     status = child.wait()
-    if status == 0:
-        seconds = round(time.monotonic() - begin, 3)
-        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-        with open(file, "w", encoding="utf-8") as out:
-            json.dump({"command": command[0].rsplit("/", 1)[-1], "seconds": seconds,
-                       "peak_bytes": peak}, out)
-            out.write("\n")
+    seconds = round(seconds + time.monotonic() - begin, 3)
+    peak = max(peak, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+    with open(file if status == 0 else part, "w", encoding="utf-8") as out:
+        json.dump({"command": command[0].rsplit("/", 1)[-1], "seconds": seconds,
+                   "peak_bytes": peak}, out)
+        out.write("\n")
+    if status == 0 and os.path.exists(part):
+        os.remove(part)
     sys.exit(status if status >= 0 else 128 - status)
 
 

@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """results.py RUN...: the figures of an experiment as Markdown, from the folders of its seeds.
 
-Each RUN is a folder of `make experiment` or pipelines/run.sh: report.h5, steps/*.json,
-and report-*.h5 of benchmarks/tolerances.sh. Several seeds: mean and, behind it, the range."""
+Each RUN is a folder of `make experiment`, pipelines/run.sh or pipelines/slurm/experiment.sh:
+report.h5, steps/*.json, and report-*.h5 of benchmarks/tolerances.sh, whose latencies of the run's own
+plan stand for those of report.h5. Several seeds: mean and, behind it, the range."""
 import glob
 import json
 import os
@@ -40,6 +41,16 @@ def groups(file, path):
     return [file[path][name] for name in sorted(file[path])] if path in file else []
 
 
+def exit_row(exit):
+    """The paper's table 2: of all samples, of those that reach the exit, agreement, truth, effect."""
+    cells = [f"{100 * exit['share']:.1f} %", f"{100 * exit['hit_rate']:.1f} %",
+             f"{100 * exit['cache_accuracy'][0]:.2f} %", f"{100 * exit['gt_accuracy'][0]:.2f} %",
+             f"{100 * exit['effect']:.2f}"]
+    if not exit["architecture"]:
+        cells[1:3] = "", ""
+    return [text(exit["layer"])] + cells
+
+
 class Plan:
     """What one report says of one plan."""
 
@@ -55,9 +66,7 @@ class Plan:
         self.agreement = attributes["agreement"][0]
         self.cache_bytes = int(attributes["cache_bytes"])
         self.backbone_bytes = int(file.attrs["backbone_bytes"])
-        self.exits = [(text(exit.attrs["layer"]), text(exit.attrs["architecture"]),
-                       float(exit.attrs["share"]), exit.attrs["cache_accuracy"][0])
-                      for exit in groups(group, "exits")]
+        self.exits = [exit_row(exit.attrs) for exit in groups(group, "exits")]
         self.certificate = None
         if attributes["has_certificate"]:
             given = group["certificate"].attrs
@@ -71,12 +80,28 @@ def latencies(file):
             for group in groups(file, "latency")}
 
 
-def seed_of(file):
-    """The seed that the cache models were trained with."""
+def caches_of(file):
+    """What is recorded of the cache models behind a report's plan."""
     record = json.loads(text(file["provenance"][0]))
     for role in ("plan", "caches", "caches"):
         record = record.get("inputs", {}).get(role, record)
-    return int(record["seed"])
+    return record
+
+
+def timings(timed, plans=()):
+    """Rows of a latency table: a batch size's timings, of each seed; plans that were predicted."""
+    row = [spread([one["plain"][0] for one in timed], 2, "", 1),
+           spread([one["cached"][0] for one in timed], 2, "", 1),
+           spread([one["saved"][0] for one in timed])]
+    if len(timed) == 1:
+        row[-1] += f" [{100 * timed[0]['saved'][1]:.1f}, {100 * timed[0]['saved'][2]:.1f}]"
+    row += [spread([one["flops_saved"] for one in timed]),
+            spread([one["saved"][0] / one["flops_saved"] for one in timed if one["flops_saved"] > 0], 2, "", 1)]
+    if plans:
+        left = [(1 - one["saved"][0]) / (1 - plan.predicted) for one, plan in zip(timed, plans)]
+        row += [spread([plan.predicted for plan in plans]), spread(left, 2, "", 1),
+                spread([-plan.effect for plan in plans], 2, " points")]
+    return row
 
 
 def union(dictionaries):
@@ -110,7 +135,8 @@ class Run:
         self.folder = folder
         with h5py.File(os.path.join(folder, "report.h5")) as file:
             self.title = text(file.attrs["title"])
-            self.seed = seed_of(file)
+            caches = caches_of(file)
+            self.seed = int(caches["seed"])
             self.depth = {text(layer.attrs["name"]): depth
                           for depth, layer in enumerate(groups(file, "layers"))}
             self.samples = int(file.attrs["samples"])
@@ -127,9 +153,14 @@ class Run:
         self.heads = {}
         for path in sorted(glob.glob(os.path.join(folder, "report-*.h5"))):
             with h5py.File(path) as file:
+                if caches_of(file)["content_hash"] != caches["content_hash"]:
+                    print(f"results.py: {path} is of other cache models: left out", file=sys.stderr)
+                    continue
                 name = os.path.basename(path)[len("report-"):-len(".h5")]
                 plans = [Plan(file, group) for group in groups(file, "plans")]
-                if name == "latency":
+                if name == "own":
+                    self.latency = latencies(file)
+                elif name == "latency":
                     self.by_latency = latencies(file)
                     self.by_latency_plans = {plan.batch: plan for plan in plans}
                 elif name == "heads":
@@ -140,12 +171,10 @@ class Run:
         for path in glob.glob(os.path.join(folder, "steps", "*.json")):
             with open(path, encoding="utf-8") as file:
                 step = json.load(file)
-            self.steps[os.path.basename(path)[:-5]] = step
-
-
-def ratio(timed):
-    """Of latency saved and FLOPs saved."""
-    return spread([one["saved"][0] / one["flops_saved"] for one in timed if one["flops_saved"] > 0], 2, "", 1)
+            name = re.sub(r"-[0-9]+$", "", os.path.basename(path)[:-5])  # a shard of a batch job
+            known = self.steps.get(name, {"seconds": 0, "peak_bytes": 0})
+            self.steps[name] = {"seconds": known["seconds"] + step["seconds"],
+                                "peak_bytes": max(known["peak_bytes"], step["peak_bytes"])}
 
 
 def of_all(some, runs):
@@ -188,34 +217,24 @@ def main():
 
     rows = []
     for batch in sorted(union(run.latency for run in runs)):
-        timed = [run.latency[batch] for run in runs if batch in run.latency]
-        rows.append([str(batch), spread([one["plain"][0] for one in timed], 2, "", 1),
-                     spread([one["cached"][0] for one in timed], 2, "", 1),
-                     spread([one["saved"][0] for one in timed]),
-                     spread([one["flops_saved"] for one in timed]), ratio(timed)])
+        rows.append([str(batch)] + timings([run.latency[batch] for run in runs if batch in run.latency]))
     if rows:
-        table(["batch", "plain ms", "cached ms", "saved", "FLOPs saved on the same batches", "ratio"], rows)
+        table(["batch", "plain ms", "cached ms", "saved", "of FLOPs saved", "ratio"], rows)
 
     rows = []
     for batch in sorted(union(run.by_latency for run in runs)):
         with_it = [run for run in runs if batch in run.by_latency]
-        timed = [run.by_latency[batch] for run in with_it]
-        plans = [run.by_latency_plans[batch] for run in with_it]
-        rows.append([str(batch), spread([one["plain"][0] for one in timed], 2, "", 1),
-                     spread([one["saved"][0] for one in timed]),
-                     ", ".join(f"[{100 * one['saved'][1]:.1f}, {100 * one['saved'][2]:.1f}]" for one in timed),
-                     spread([plan.predicted for plan in plans]),
-                     spread([one["flops_saved"] for one in timed]), ratio(timed),
-                     spread([-plan.effect for plan in plans], 2, " points")])
+        rows.append([str(batch)] + timings([run.by_latency[batch] for run in with_it],
+                                           [run.by_latency_plans[batch] for run in with_it]))
     if rows:
         print("Plans chosen by latency:\n")
-        table(["batch", "plain ms", "saved", "95 %", "predicted", "FLOPs saved", "ratio", "accuracy lost"], rows)
+        table(["batch", "plain ms", "cached ms", "saved", "of FLOPs saved", "ratio", "predicted",
+               "time over predicted", "accuracy lost"], rows)
 
     for run in runs:
-        print(f"Exits of `{os.path.basename(run.folder.rstrip('/'))}`: " + "; ".join(
-            f"{layer} `{architecture}` {100 * share:.1f} % of the samples"
-            if architecture else f"the backbone {100 * share:.1f} %"
-            for layer, architecture, share, _ in run.plans[0].exits) + ".\n")
+        print(f"Exits of `{os.path.basename(run.folder.rstrip('/'))}`:\n")
+        table(["exit", "of all samples", "hit rate", "cache accuracy", "right by the truth",
+               "effect on accuracy, points"], run.plans[0].exits)
 
     costs_of = {run.folder: costs(run.folder) for run in runs}
     depth = {layer: place for run in runs for layer, place in run.depth.items()}

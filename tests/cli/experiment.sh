@@ -65,6 +65,10 @@ made 0
 echo retrained >other/model.pt
 experiment --data-root other --seed 2
 made 7
+# The same one, brought anew.
+touch -d tomorrow other/model.pt
+experiment --data-root other --seed 2
+made 0
 
 # Of another configuration the steps that it speaks of, and those behind them.
 touch x.yaml
@@ -106,8 +110,10 @@ experiment --data-root other
 made 6
 
 # Names that make would take apart.
-run 2 env BIN="$PWD/tools" "$source_dir/pipelines/run.sh" x.yaml "a run"
-says err "names with spaces"
+for odd in ' ' : % "'" '"' '(' '$' '#' ';' '*' '\' '['; do
+  run 2 env BIN="$PWD/tools" "$source_dir/pipelines/run.sh" x.yaml "a${odd}run"
+  says err "names with '$odd'"
+done
 run 3 env BIN="$PWD/tools" "$source_dir/pipelines/run.sh" no/x.yaml run
 says err "no such configuration file"
 

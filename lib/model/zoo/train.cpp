@@ -172,7 +172,14 @@ class Trainer {
                    partial.string());
       return;
     }
-    read_checkpoint(checkpoint, partial);
+    try {
+      read_checkpoint(checkpoint, partial);
+    } catch (const Error& incompatible) {
+      // Its fingerprint is looked at first: nothing was copied.
+      if (!options_.common.force || incompatible.code() != ExitCode::kIncompatible) throw;
+      log::warning("{}: from a run with other options or other data; begun anew", partial.string());
+      return;
+    }
     log::info("{}: goes on after epoch {} of {}", partial.string(), checkpoint.epochs,
               options_.epochs);
   }
