@@ -41,7 +41,7 @@ experiment: build  ## EXP=name DATA=folder [SEED=2]: an experiment of configs/, 
 	@MAKEFLAGS= pipelines/run.sh configs/$(EXP).yaml runs/$(EXP)$(if $(SEED),-seed$(SEED)) \
 	  $(if $(DATA),--data-root $(abspath $(DATA))) $(if $(SEED),--seed $(SEED)) $(FLAGS)
 
-bench: configure  ## all benchmarks as JSON into runs/bench, on an idle machine (DATA=folder)
+bench: configure  ## loading, learning, selection, engine... as JSON into runs/bench, on an idle machine (DATA=folder)
 	@cmake -B $(BUILD) -DCACHECTL_BENCHMARKS=ON >/dev/null
 	@cmake --build $(BUILD) -j $(JOBS)
 	@BUILD=$(abspath $(BUILD)) benchmarks/run.sh runs/bench $(if $(DATA),$(abspath $(DATA)))

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <iostream>
@@ -191,7 +192,9 @@ int main(int argc, char** argv) {
     log::start("bench-collect", log::Level::kWarning);
     collect::Options options = options_for(argv[1], argv[2], samples);
     options.out = (folder / "bench-collect.h5").string();
+    const char* const commit = std::getenv("CACHECTL_COMMIT");
     Json json = {{"backbone", argv[1]},
+                 {"commit", commit == nullptr ? "" : commit},
                  {"samples", samples},
                  {"repeats", repeats},
                  {"threads", at::get_num_threads()}};

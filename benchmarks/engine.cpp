@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cmath>
 #include <cstdlib>
+#include <exception>
 #include <functional>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -205,5 +206,10 @@ int run(int argc, char** argv) {
 }  // namespace cachectl::runtime
 
 int main(int argc, char** argv) {
-  return cachectl::runtime::run(argc, argv);
+  try {
+    return cachectl::runtime::run(argc, argv);
+  } catch (const std::exception& error) {
+    std::cerr << "bench-engine: " << error.what() << '\n';
+    return 1;
+  }
 }

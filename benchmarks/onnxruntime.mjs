@@ -2,7 +2,8 @@
 //   node onnxruntime.mjs FILE SHAPE BATCH,... THREADS SECONDS_PER_SIZE
 // The package onnxruntime-node is looked for in the folder ONNXRUNTIME_NODE.
 import { createRequire } from 'node:module';
-const require = createRequire(process.env.ONNXRUNTIME_NODE + '/');
+import { resolve } from 'node:path';
+const require = createRequire(resolve(process.env.ONNXRUNTIME_NODE) + '/');
 const ort = require('onnxruntime-node');
 const [file, shape, batches, threads, seconds] = process.argv.slice(2);
 const sizes = shape.split('x').map(Number);

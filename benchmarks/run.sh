@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# run.sh OUT [DATA]: all benchmarks, one JSON file each into the folder OUT; for an idle machine,
-# which they keep busy for some twenty minutes. Without DATA, the folder with cifar10/ and
-# backbones/, those on real backbones are skipped, and say so.
+# run.sh OUT [DATA]: loading, learning, selection, engine, collection and plain backbones, one JSON
+# file each into the folder OUT; for an idle machine, which they keep busy for some twenty minutes.
+# Without DATA, the folder with cifar10/ and backbones/, those on real backbones are skipped, and
+# say so. What needs a finished run or a server is a command of its own: tolerances.sh, levers.sh,
+# search.sh, storage_effect.sh, serve.sh, bench-paper-protocol.
 #
 # BUILD: build folder, configured with -DCACHECTL_BENCHMARKS=ON (make bench does); ONNXRUNTIME_NODE:
 # folder where npm has installed onnxruntime-node, to run beside it; ONLY: names of some of them.
 set -euo pipefail
-[ $# -ge 1 ] || { sed -n 2,7p "$0" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n 2,9p "$0" >&2; exit 2; }
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 build=${BUILD:-$here/../build}
 data=${2:-}
@@ -33,12 +35,14 @@ real() {  # as measure, where there is DATA
   fi
 }
 
-measure data "$build/bin/bench-data" --benchmark_format=json
-measure learn "$build/bin/bench-learn" --benchmark_format=json
-measure selection "$build/bin/bench-selection" --benchmark_format=json
-measure engine "$build/bin/bench-engine"
-real engine-resnet56 "$build/bin/bench-engine" "$data/backbones/cifar10-resnet56.pt" 32 60
-real engine-resnet18 "$build/bin/bench-engine" "$data/backbones/cifar10-resnet18.pt" 32 20
+google=(--benchmark_format=json --benchmark_context=commit="$CACHECTL_COMMIT")
+measure data "$build/bin/bench-data" "${google[@]}"
+measure learn "$build/bin/bench-learn" "${google[@]}"
+measure selection "$build/bin/bench-selection" "${google[@]}"
+engine=(env OMP_NUM_THREADS=1 "$build/bin/bench-engine")  # one thread: by processor time
+measure engine "${engine[@]}"
+real engine-resnet56 "${engine[@]}" "$data/backbones/cifar10-resnet56.pt" 32 60
+real engine-resnet18 "${engine[@]}" "$data/backbones/cifar10-resnet18.pt" 32 20
 real collect-resnet56 "$build/bin/bench-collect" "$data/backbones/cifar10-resnet56.pt" \
   "$data/cifar10/test_batch.bin" 2000 5
 for name in cifar10-resnet20 cifar10-resnet56 cifar100-resnet56; do

@@ -38,7 +38,7 @@ BENCHMARK(best_subset<Budget::kHalving>)
     ->Unit(benchmark::kMillisecond);
 BENCHMARK(best_subset<Budget::kEqual>)
     ->ArgNames({"candidates", "samples"})
-    ->ArgsProduct({{8, 16, 20, 24, 27}, {1000, 10000}})
+    ->ArgsProduct({{8, 16, 20, 24, 27, 32}, {1000, 10000}})
     ->Unit(benchmark::kMillisecond);
 
 void joint(benchmark::State& state) {

@@ -1,6 +1,6 @@
-# One experiment as file-to-file rules: a finished step is not repeated. Used by `make experiment`,
-# pipelines/run.sh and pipelines/demo.sh:
-#   make -f pipelines/experiment.mk CONFIG=configs/demo.yaml OUT=runs/demo
+# One experiment as file-to-file rules: a finished step is not repeated. pipelines/run.sh, and by it
+# `make experiment` and `make demo`, uses them, after it has made the backbone where that is missing:
+#   make -f pipelines/experiment.mk CONFIG=configs/cifar10-resnet56.yaml OUT=runs/mine DATA=folder
 #
 # CONFIG   the experiment's YAML          OUT     folder of its files
 # DATA     where the configuration's relative paths start
