@@ -157,6 +157,14 @@ TEST(Training, RefusesToResumeWithOtherOptions) {
   options.common.resume = true;
   options.learning_rate *= 2;
   expect_error([&] { train(options); }, ExitCode::kIncompatible, "a.pt.partial");
+
+  // With --force as well it is begun anew: the bytes of a run from nothing.
+  options.common.force = true;
+  train(options);
+  TrainOptions anew = tiny(scratch, "anew.pt");
+  anew.learning_rate = options.learning_rate;
+  train(anew);
+  EXPECT_EQ(bytes_of(options.out), bytes_of(anew.out));
 }
 
 TEST(Training, LearnsAndRecordsWhatItMade) {
