@@ -51,12 +51,16 @@ void print_completion() {
     if [[ "$type" == *"|"* ]]; then
       COMPREPLY=($(compgen -W "${type//|/ }" -- "$current"))
     else
-      COMPREPLY=($(compgen -f -- "$current"))
+      mapfile -t COMPREPLY < <(compgen -f -- "$current")
     fi
     return
   fi
   COMPREPLY=($(compgen -W "$(awk '{print $1}' <<<"$flags")" -- "$current"))
-  if [[ "$current" != -* ]]; then COMPREPLY+=($(compgen -f -- "$current")); fi
+  if [[ "$current" != -* ]]; then
+    local files
+    mapfile -t files < <(compgen -f -- "$current")
+    COMPREPLY+=("${files[@]}")
+  fi
 }
 complete -o filenames -F _cachectl cachectl )sh"
             << text::join(executables, " ") << "\n";

@@ -29,6 +29,8 @@ get_property(tools DIRECTORY ${PROJECT_SOURCE_DIR}/apps PROPERTY BUILDSYSTEM_TAR
 foreach(tool IN LISTS tools)
   get_target_property(type ${tool} TYPE)
   if(type STREQUAL "EXECUTABLE")
+    # A LibTorch of CMAKE_PREFIX_PATH is no place that the loader looks into.
+    set_target_properties(${tool} PROPERTIES INSTALL_RPATH_USE_LINK_PATH ON)
     install(TARGETS ${tool} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT tools)
   endif()
 endforeach()

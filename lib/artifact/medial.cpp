@@ -298,6 +298,28 @@ void require_same_ids(const MedialReader& medial, data::Part part, const std::st
        medial.path(), data::part_name(part), found, recorded_by, recorded_hash);
 }
 
+void require_same_transform(const MedialReader& medial, const std::string& transform) {
+  if (medial.transform().empty() || medial.transform() == transform) return;
+  fail(ExitCode::kIncompatible,
+       "{}: recorded from inputs transformed by '{}', here they are by '{}'", medial.path(),
+       medial.transform(), transform);
+}
+
+void require_made_alike(const MedialReader& medial, const std::string& transform,
+                        const std::string& precision, const std::string& what) {
+  const std::string at = precision_of_collection(medial.provenance());
+  if (medial.transform() == transform && at == precision) return;
+  fail(ExitCode::kIncompatible,
+       "{}: made from inputs transformed by '{}' with the backbone at {}, {} by '{}' at {}; only "
+       "rows made alike go into one file",
+       medial.path(), medial.transform(), at, what, transform, precision);
+}
+
+std::string precision_of_collection(const io::Provenance& medial) {
+  const bool lower = medial.config.find("backbone.precision: bfloat16\n") != std::string::npos;
+  return lower ? "bfloat16" : "float32";
+}
+
 void require_same_purpose(const MedialReader& a, const MedialReader& b) {
   std::unordered_map<std::uint64_t, data::Part> parts;
   for (std::size_t i = 0; i < a.rows().ids.size(); ++i) {

@@ -99,4 +99,15 @@ void require_same_ids(const MedialReader& medial, data::Part part, const std::st
 // file and in another part in the other.
 void require_same_purpose(const MedialReader& a, const MedialReader& b);
 
+// Error (incompatible) where the file was recorded from inputs made otherwise.
+void require_same_transform(const MedialReader& medial, const std::string& transform);
+// For rows that are to lie beside the file's: made from inputs in the same way, by the backbone at
+// the same precision. what: whose these are.
+void require_made_alike(const MedialReader& medial, const std::string& transform,
+                        const std::string& precision, const std::string& what);
+
+// Of the backbone when its answers were collected, which cache models learn and certificates speak
+// of: "float32" or "bfloat16". From a medial file's record.
+std::string precision_of_collection(const io::Provenance& medial);
+
 }  // namespace cachectl::artifact

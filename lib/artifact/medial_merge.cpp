@@ -72,6 +72,7 @@ void require_alike(const Source& first, const Source& other) {
     fail(ExitCode::kIncompatible, "{} has {} classes ({}), {} has {} ({})", a.path(), a.classes(),
          a.output_kind(), b.path(), b.classes(), b.output_kind());
   }
+  require_made_alike(a, b.transform(), precision_of_collection(b.provenance()), b.path());
   const auto describe = [](const MedialReader& medial) {
     std::vector<std::string> parts;
     for (const auto& layer : medial.layers()) {

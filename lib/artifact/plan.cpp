@@ -24,6 +24,7 @@ void write_certificate(io::Group group, const Certificate& certificate) {
   group.set("bound", certificate.bound);
   group.set("precision", certificate.precision);
   if (!certificate.storage.empty()) group.set("storage", certificate.storage);
+  group.set("backbone_precision", certificate.backbone_precision);
   group.set("list_hash", certificate.list_hash);
   group.set("list_size", certificate.list_size);
   group.set("list_tested", certificate.list_tested);
@@ -43,6 +44,9 @@ Certificate read_certificate(const io::Group& group) {
   certificate.bound = group.text("bound");
   if (group.has_attribute("precision")) certificate.precision = group.text("precision");
   if (group.has_attribute("storage")) certificate.storage = group.text("storage");
+  if (group.has_attribute("backbone_precision")) {
+    certificate.backbone_precision = group.text("backbone_precision");
+  }
   certificate.list_hash = group.text("list_hash");
   certificate.list_size = group.integer("list_size");
   certificate.list_tested = group.integer("list_tested");
@@ -163,10 +167,11 @@ Plan read_one(const io::Group& group, const PlanFile& file) {
 
 std::string outside_of(const Certificate& certificate, const std::string& precision,
                        const std::string& cache_precision) {
-  if (precision == certificate.precision && cache_precision == certificate.precision) return "";
+  const std::string &backbone = certificate.backbone_precision, &caches = certificate.precision;
+  if (precision == backbone && cache_precision == caches) return "";
   return fmt::format(
       "certified at {}{}; this run is at {} (backbone) and {} (cache models), outside it",
-      certificate.precision,
+      backbone == caches ? caches : backbone + " (backbone) and " + caches + " (cache models)",
       certificate.storage.empty() ? "" : " on " + certificate.storage + " activations", precision,
       cache_precision);
 }

@@ -29,8 +29,9 @@ struct Certificate {
   std::string certify_ids_hash;
   std::string bound = "exact binomial, fixed-sequence testing";
   // What k was counted on: cache models of this precision, asked about activations as the medial
-  // file keeps them ("float16"; several: "float16, int8"). storage "": not recorded.
-  std::string precision = "float32", storage;
+  // file keeps them ("float16"; several: "float16, int8"), against the answers of a backbone of its
+  // own precision. storage "": not recorded.
+  std::string precision = "float32", storage, backbone_precision = "float32";
   // SHA-256 of the frozen list it was tested in, and how many plans of the list there
   // were, were tested, and were certified.
   std::string list_hash;

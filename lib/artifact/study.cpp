@@ -198,7 +198,9 @@ std::vector<const Trial*> pareto_front(const std::vector<const LayerStudy*>& bra
   std::vector<const Trial*> best;
   std::size_t highest = 1;
   for (const auto* bracket : brackets) {
-    for (const auto& trial : bracket->trials) highest = std::max(highest, trial.rungs.size());
+    for (const auto& trial : bracket->trials) {
+      if (trial.state != TrialState::kFailed) highest = std::max(highest, trial.rungs.size());
+    }
   }
   for (const auto* bracket : brackets) {
     for (const auto& trial : bracket->trials) {

@@ -106,13 +106,15 @@ void print(const artifact::Caches& caches, bool json) {
   table.print(std::cout);
 }
 
-// Both files of one backbone, and the samples the cache models learnt from known to be
-// others than those they are calibrated on.
+// Both files of one backbone, and split alike: of other splits of the same data, samples that cache
+// models learnt from or were chosen by would be among those that calibrate, certify or test them.
 void require_fit(const Options& options, const artifact::MedialReader& medial,
                  const artifact::Caches& caches) {
   io::require_same_input("backbone", options.medial, medial.provenance(), options.caches,
                          caches.provenance);
   artifact::require_same_ids(medial, data::Part::kTrain, caches.train_ids_hash, options.caches);
+  artifact::require_same_ids(medial, data::Part::kValidation, caches.validation_ids_hash,
+                             options.caches);
 }
 
 }  // namespace

@@ -49,6 +49,7 @@ void follow_profile(const model::Backbone& backbone, Options& options,
 }
 
 void follow_append(const artifact::MedialReader& before, const model::Backbone& backbone,
+                   const data::Transform& transform,
                    std::map<std::string, io::Provenance>& inputs) {
   const io::Provenance* made_with = before.provenance().find("backbone");
   if (made_with != nullptr && made_with->content_hash != backbone.hash()) {
@@ -56,6 +57,8 @@ void follow_append(const artifact::MedialReader& before, const model::Backbone& 
          "{}: was collected from backbone {:.12}, but {} is {:.12}; collect all anew",
          before.path(), made_with->content_hash, backbone.options().path, backbone.hash());
   }
+  artifact::require_made_alike(before, transform.text(), backbone.options().precision,
+                               "this collection");
   inputs["append"] = before.provenance();
 }
 
@@ -211,7 +214,7 @@ Result record(const Options& given) {
   std::optional<artifact::MedialReader> before;
   if (!options.append.empty()) {
     before.emplace(options.append);
-    follow_append(*before, *backbone, inputs);
+    follow_append(*before, *backbone, transform, inputs);
   }
   const artifact::MedialReader* known = before ? &*before : nullptr;
   const std::int32_t generation = known == nullptr || known->rows().generations.empty()

@@ -1,7 +1,6 @@
 #include "collect/pipeline.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <chrono>
 #include <cmath>
@@ -16,6 +15,7 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/progress.h"
+#include "model/threads.h"
 
 namespace cachectl::collect {
 namespace {
@@ -153,7 +153,7 @@ class WriterThread {
   };
 
   void work() {
-    at::set_num_threads(1);  // of this thread
+    model::set_threads_here(1);
     try {
       while (const auto part = parts_.pop()) {
         if (part->number < recorder_.layers()) {

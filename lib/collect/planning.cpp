@@ -198,6 +198,7 @@ std::string settings_text(const Options& options, const model::Backbone& backbon
       backbone.hash(), options.backbone.precision, options.backbone.memory_format,
       options.common.device, dataset.content_hash(),
       text::join(text::split(data::Transform(options.data).text(), '\n'), " | "));
+  if (!options.backbone.output.empty()) text += "output: " + options.backbone.output + "\n";
   text += fmt::format("seed: {}\nsplit: {} {} {} {}\nbatch_size: {}\n", options.common.seed,
                       options.split.train, options.split.validation, options.split.certify,
                       options.split.test, options.batch_size);

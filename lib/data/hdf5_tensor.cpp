@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/cancel.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "data/file.h"
@@ -44,6 +45,7 @@ Hdf5Tensor::Hdf5Tensor(const Options& options, const CommonOptions& common)
   if (options.max_samples > 0) size_ = std::min(size_, options.max_samples);
   std::vector<std::uint64_t> ids;
   for (std::int64_t i = 0; i < size_; ++i) {
+    cancel::throw_if_requested();
     const at::Tensor sample = row(i);
     ids.push_back(content_id(sample.data_ptr(), sample.nbytes()));
   }

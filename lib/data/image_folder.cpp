@@ -6,6 +6,7 @@
 #include <cassert>
 #include <filesystem>
 
+#include "base/cancel.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "data/file.h"
@@ -89,8 +90,15 @@ ImageList list_images(const Options& options, const CommonOptions& common) {
 ImageFolder::ImageFolder(const Options& options, const CommonOptions& common)
     : list_(list_images(options, common)) {
   std::vector<std::uint64_t> ids;
-  for (const auto& path : list_.paths)
-    ids.push_back(sampled_id((fs::path(list_.root) / path).string()));
+  for (const auto& path : list_.paths) {
+    cancel::throw_if_requested();
+    try {
+      ids.push_back(sampled_id((fs::path(list_.root) / path).string()));
+    } catch (const Error&) {  // a bad sample among others is one when it is read as well
+      if (!options.skip_bad) throw;
+      ids.push_back(content_id(path.data(), path.size()));
+    }
+  }
   set_ids(std::move(ids), "folder");
 }
 

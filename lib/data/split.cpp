@@ -24,7 +24,7 @@ std::array<std::size_t, 4> apportion(std::size_t count, const SplitOptions& opti
   for (std::size_t part = 0; part < 4; ++part) {
     // A share like 0.1 lies a little off in binary: 0.1 * 30 is to be 3 all the same.
     const double exact = shares[part] * static_cast<double>(count) + 1e-9;
-    sizes[part] = static_cast<std::size_t>(exact);
+    sizes[part] = std::min(static_cast<std::size_t>(exact), count - given);
     remainders[part] = exact - static_cast<double>(sizes[part]);
     given += sizes[part];
   }

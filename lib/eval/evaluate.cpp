@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "artifact/medial.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -54,21 +55,14 @@ std::string processor_name(const std::string& device) {
   return name.empty() ? "unknown" : name;
 }
 
-// The precision that the backbone's answers were collected at: those that the cache models learnt,
-// and that tolerance and certificate speak of.
-std::string precision_of_collection(const artifact::PlanFile& plan) {
-  const io::Provenance* const medial = plan.provenance.find("medial");
-  const bool lower = medial != nullptr &&
-                     medial->config.find("backbone.precision: bfloat16\n") != std::string::npos;
-  return lower ? "bfloat16" : "float32";
-}
-
 // What the precisions at hand change: the same samples through the same plans, with the backbone as
 // its answers were collected and cache models at float32.
 void compare_with_collection(const TestPart& part, const artifact::PlanFile& plan,
                              const Recording& recording, const at::Tensor& input,
                              const Options& options, artifact::Report& report) {
-  report.collected_precision = precision_of_collection(plan);
+  const io::Provenance* const medial = plan.provenance.find("medial");
+  report.collected_precision =
+      medial == nullptr ? "float32" : artifact::precision_of_collection(*medial);
   if (report.precision == report.collected_precision && report.cache_precision == "float32") return;
   runtime::EngineOptions asked = options.engine;
   asked.backbone.precision = report.collected_precision;

@@ -155,8 +155,8 @@ void on_certificate(const artifact::Report& report, const artifact::PlanOutcome&
   const artifact::Certificate& certificate = shown.certificate;
   remarks.add(
       shown.consistent ? Tone::kGood : Tone::kBad,
-      "The certificate of the {} promises that at most {:.2f} % of traffic like the certifying "
-      "samples differs from the backbone, with {:.0f} % confidence; on the test part {:.2f} % did "
+      "The certificate of the {} promises that at most {:g} % of traffic like the certifying "
+      "samples differs from the backbone, with {:g} % confidence; on the test part {:.2f} % did "
       "[{:.2f}, {:.2f}]{}",
       name, certificate.epsilon * 100, (1 - certificate.delta) * 100, shown.risk.value * 100,
       shown.risk.low * 100, shown.risk.high * 100,

@@ -27,6 +27,36 @@ void require_room(hid_t dataset, const std::string& where) {
   }
 }
 
+constexpr double kUsualCache = 1 << 20, kLargestCache = 256 << 20;
+
+// Of values in chunks: the bytes of those that hold a part of one row. They are wanted again for
+// the rows beside it.
+double bytes_of_a_row_of_chunks(hid_t dataset) {
+  const Handle properties = wrap(H5Dget_create_plist(dataset));
+  if (H5Pget_layout(properties.id()) != H5D_CHUNKED) return 0;
+  const Handle space = wrap(H5Dget_space(dataset));
+  const Handle type = wrap(H5Dget_type(dataset));
+  const int rank = H5Sget_simple_extent_ndims(space.id());
+  if (rank < 1) return 0;
+  std::vector<hsize_t> sizes(static_cast<std::size_t>(rank)), chunk(sizes.size());
+  if (H5Sget_simple_extent_dims(space.id(), sizes.data(), nullptr) < 0) return 0;
+  if (H5Pget_chunk(properties.id(), rank, chunk.data()) != rank) return 0;
+  double bytes = static_cast<double>(H5Tget_size(type.id())) * static_cast<double>(chunk[0]);
+  for (std::size_t d = 1; d < sizes.size(); ++d) {
+    bytes *= static_cast<double>((sizes[d] + chunk[d] - 1) / chunk[d] * chunk[d]);
+  }
+  return bytes;
+}
+
+// How a data set is opened so that no chunk is unpacked for each row anew.
+Handle access_with_cache(double bytes) {
+  constexpr std::size_t kSlots = 12421;  // a prime, well above the number of chunks
+  Handle access = wrap(H5Pcreate(H5P_DATASET_ACCESS));
+  const auto size = static_cast<std::size_t>(std::min(bytes, kLargestCache));
+  (void)H5Pset_chunk_cache(access.id(), kSlots, size, 1);
+  return access;
+}
+
 }  // namespace
 
 bool Group::has(const std::string& path) const {
@@ -170,8 +200,14 @@ Dataset Group::dataset(const std::string& name) const {
   const Call call;
   const std::string where = below(where_, name);
   if (!has(name)) fail(kBad, "{}: is missing", where);
+  Handle opened =
+      checked(H5Dopen2(handle_.id(), name.c_str(), H5P_DEFAULT), kBad, where, "is no data set");
+  const double bytes = bytes_of_a_row_of_chunks(opened.id());
+  if (bytes <= kUsualCache) return Dataset(std::move(opened), where);
+  const Handle access = access_with_cache(bytes);
+  opened = Handle();  // else it would share the first one's cache
   return Dataset(
-      checked(H5Dopen2(handle_.id(), name.c_str(), H5P_DEFAULT), kBad, where, "is no data set"),
+      checked(H5Dopen2(handle_.id(), name.c_str(), access.id()), kBad, where, "is no data set"),
       where);
 }
 

@@ -47,7 +47,8 @@ Provenance from_json_value(const Json& json, int depth) {
 }  // namespace
 
 std::string Provenance::json() const {
-  return to_json(*this).dump(1);
+  // Names of files are bytes; what is no UTF-8 in them is recorded as such.
+  return to_json(*this).dump(1, ' ', false, Json::error_handler_t::replace);
 }
 
 Provenance Provenance::from_json(const std::string& text, const std::string& where) {

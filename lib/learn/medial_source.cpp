@@ -16,15 +16,15 @@ namespace {
 
 constexpr std::int64_t kReadRows = 512;
 
-// The precision that rows are kept in. int8 is kept dequantised.
+// The precision that rows are kept in. int8 is kept dequantised, and may be of any size.
 at::ScalarType kept_type(io::DType stored) {
   switch (stored) {
-    case io::DType::kFloat32:
-      return at::kFloat;
+    case io::DType::kFloat16:
+      return at::kHalf;
     case io::DType::kBFloat16:
       return at::kBFloat16;
     default:
-      return at::kHalf;
+      return at::kFloat;
   }
 }
 
@@ -80,14 +80,12 @@ MedialSource::MedialSource(const artifact::MedialReader& medial,
   for (const auto& rows : rows_) {
     views_ = std::max(views_, static_cast<std::int64_t>(rows.size()));
   }
-  train_pd_ = medial.pd(train_rows_);
   validation_pd_ = medial.pd(validation_rows_);
 }
 
 double MedialSource::bytes_of(std::size_t layer) const {
-  const auto& description = medial_.layer(layers_[layer].name);
-  const double width = description.stored == io::DType::kFloat32 ? 4 : 2;
-  return width * static_cast<double>(layers_[layer].values()) *
+  const auto type = kept_type(medial_.layer(layers_[layer].name).stored);
+  return static_cast<double>(at::elementSize(type)) * static_cast<double>(layers_[layer].values()) *
          static_cast<double>(train_rows_.size() + validation_rows_.size());
 }
 
@@ -96,13 +94,15 @@ void MedialSource::keep(const std::vector<std::size_t>& layers) {
     const bool wanted = std::find(layers.begin(), layers.end(), entry->first) != layers.end();
     entry = wanted ? std::next(entry) : kept_.erase(entry);
   }
-  double needed = 0;
+  double needed = 4 * static_cast<double>(classes()) * static_cast<double>(train_rows_.size());
   for (const auto layer : layers) needed += bytes_of(layer);
   if (needed > memory_bytes_) {
     log::debug("{}: {} of activations stay in the file", medial_.path(), text::bytes(needed));
     kept_.clear();
+    train_pd_ = at::Tensor();
     return;
   }
+  if (!train_pd_.defined()) train_pd_ = medial_.pd(train_rows_);
   for (const auto layer : layers) {
     if (kept_.count(layer) != 0) continue;
     const auto type = kept_type(medial_.layer(layers_[layer].name).stored);

@@ -30,11 +30,7 @@ OnlineSource::OnlineSource(const artifact::MedialReader& medial,
     fail(ExitCode::kIncompatible, "{} was recorded with another backbone ({:.12}) than {} ({:.12})",
          medial.path(), recorded->content_hash, backbone_->options().path, backbone_->hash());
   }
-  if (!medial.transform().empty() && medial.transform() != transform.text()) {
-    fail(ExitCode::kIncompatible,
-         "{}: recorded from inputs transformed by '{}', the configuration says '{}'", medial.path(),
-         medial.transform(), transform.text());
-  }
+  artifact::require_same_transform(medial, transform.text());
   std::unordered_map<std::uint64_t, std::int64_t> position;
   for (std::int64_t i = 0; i < dataset.size(); ++i) position[dataset.id(i)] = i;
   for (const auto row : medial.rows_of(data::Part::kTrain)) {

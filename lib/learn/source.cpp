@@ -1,7 +1,6 @@
 #include "learn/source.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
@@ -16,6 +15,7 @@
 #include <utility>
 
 #include "base/random.h"
+#include "model/threads.h"
 
 namespace cachectl::learn {
 
@@ -25,7 +25,9 @@ std::int64_t Layer::values() const {
 
 std::int64_t batches_in(std::int64_t count, std::int64_t batch_size) {
   const std::int64_t rest = count % batch_size;
-  const std::int64_t batches = count / batch_size + (2 * rest >= batch_size ? 1 : 0);
+  // One row has no variance to normalise by.
+  const bool is_batch = rest > 1 && 2 * rest >= batch_size;
+  const std::int64_t batches = count / batch_size + (is_batch ? 1 : 0);
   return std::max<std::int64_t>(batches, count > 0 ? 1 : 0);
 }
 
@@ -106,7 +108,7 @@ void prefetch(std::int64_t count, std::size_t threads, std::int64_t ahead,
   std::vector<std::thread> makers;
   for (std::size_t i = 0; i < std::max<std::size_t>(1, threads); ++i) {
     makers.emplace_back([&] {
-      at::set_num_threads(1);  // of this thread
+      model::set_threads_here(1);
       const c10::NoGradGuard no_grad;
       belt.make(begin);
     });

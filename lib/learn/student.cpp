@@ -94,6 +94,10 @@ model::CacheModel::State Student::state() const {
   auto state = model_.state();
   state["optimiser.mean"] = mean_.clone();
   state["optimiser.square"] = square_.clone();
+  // One that failed stands still; what it holds is no longer looked at, and must be numbers.
+  if (failed_) {
+    for (auto& [name, values] : state) values = values.nan_to_num(0, 0, 0);
+  }
   // Exact in float32 up to 16.7 million steps.
   state["optimiser.step"] = at::full({1}, static_cast<double>(step_), at::kFloat);
   state["optimiser.failed"] = at::full({1}, failed_ ? 1.0 : 0.0, at::kFloat);

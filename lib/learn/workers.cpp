@@ -1,6 +1,5 @@
 #include "learn/workers.h"
-
-#include <ATen/Parallel.h>
+#include "model/threads.h"
 
 #include <algorithm>
 #include <cstdint>
@@ -36,7 +35,7 @@ void Workers::run(std::size_t count, const std::function<void(std::size_t)>& tas
 }
 
 void Workers::work() {
-  at::set_num_threads(1);  // of this thread
+  model::set_threads_here(1);
   std::unique_lock lock(mutex_);
   while (true) {
     begin_.wait(lock, [&] { return stop_ || next_ < count_; });

@@ -111,15 +111,22 @@ std::shared_ptr<const Backbone> Backbone::load(const BackboneOptions& options,
   };
   try {
     prepare();
-  } catch (const Error&) {
+  } catch (const Error& of_floats) {
     // Data sets give floats; a model of tokens takes whole numbers.
     if (!state->inputs.take_whole_numbers(example)) throw;
-    prepare();
+    try {
+      prepare();
+    } catch (const Error& of_numbers) {
+      fail(of_floats.code(), "{}; and taken as whole numbers: {}", of_floats.what(),
+           of_numbers.what());
+    }
   }
   state->hash = sha256_of_file(options.path);
+  const GraphPtr as_read = state->dependencies->graph()->copy();
   state->found = find_places(state->dependencies, example, options);
   for (const Place& place : state->found.places) state->candidates.push_back(place.candidate);
   state->whole = state->build({});
+  require_same(as_read, SegmentChain(state->whole), example, options);
   state->detect_output(SegmentChain(state->whole).run(example));
   return std::shared_ptr<const Backbone>(new Backbone(std::move(state)));
 }
@@ -185,16 +192,17 @@ at::Tensor Backbone::run(const Tensors& inputs) const {
 
 at::Tensor Backbone::log_probabilities(const at::Tensor& raw) const {
   const c10::NoGradGuard no_grad;
-  const at::Tensor values = raw.to(at::kFloat);
-  if (state_->output_kind == OutputKind::kLogits) return at::log_softmax(values, 1);
+  if (state_->output_kind == OutputKind::kLogits) return at::log_softmax(raw.to(at::kFloat), 1);
   // Probabilities that were rounded to zero stay finite.
-  return values.clamp_min(std::numeric_limits<float>::min()).log();
+  return probabilities(raw).clamp_min(std::numeric_limits<float>::min()).log();
 }
 
 at::Tensor Backbone::probabilities(const at::Tensor& raw) const {
   const c10::NoGradGuard no_grad;
   const at::Tensor values = raw.to(at::kFloat);
-  return state_->output_kind == OutputKind::kLogits ? at::softmax(values, 1) : values;
+  if (state_->output_kind == OutputKind::kLogits) return at::softmax(values, 1);
+  // Rounded to bfloat16, their sum is off by as much as a certain answer is.
+  return state_->options.precision == "float32" ? values : values / values.sum(1, true);
 }
 
 }  // namespace cachectl::model

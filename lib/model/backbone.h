@@ -18,7 +18,7 @@ struct BackboneOptions {
   std::string path;                    // TorchScript file, already resolved
   std::string output_kind = "auto";    // auto, logits, probabilities
   std::string output;                  // index in a tuple or list, or key of a dict; "": the only
-                                       // tensor, or the first that has the shape [B, C]
+                                       // tensor, the first of several, or a dict's usual key
   std::string precision = "float32";   // float32, bfloat16
   std::string memory_format = "auto";  // auto, contiguous, channels_last
   std::string names = "blocks";        // blocks: outputs of modules and blocks; all: every cut

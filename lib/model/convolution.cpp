@@ -168,7 +168,7 @@ struct Convolution::State {
     {
       const std::shared_lock lock(mutex);
       const auto found = kernels.find(key);
-      if (found != kernels.end()) return *found->second;
+      if (found != kernels.end() && found->second) return *found->second;
     }
     const std::unique_lock lock(mutex);
     auto& place = kernels[key];

@@ -91,9 +91,12 @@ bool has_rows_first(const std::vector<Observation>& seen, const jit::Value* valu
 }
 
 // Operations that still write in place after freezing fix the order of everything.
-bool keeps_order(const GraphPtr& graph) {
-  for (const jit::Node* node : graph->nodes()) {
+bool keeps_order(const jit::Block& block) {
+  for (const jit::Node* node : block.nodes()) {
     if (node->maybeSchema() && node->schema().is_mutable()) return true;
+    for (const jit::Block* inner : node->blocks()) {
+      if (keeps_order(*inner)) return true;
+    }
   }
   return false;
 }
@@ -121,7 +124,7 @@ Dependencies::Dependencies(const GraphPtr& graph) : graph_(graph) {
     for (const jit::Value* output : node->outputs()) producers_[output] = nodes_.size();
     nodes_.push_back(node);
   }
-  const bool ordered = keeps_order(graph);
+  const bool ordered = keeps_order(*graph->block());
   uses_.resize(nodes_.size());
   behind_.resize(nodes_.size());
   for (std::size_t i = 0; i < nodes_.size(); ++i) {

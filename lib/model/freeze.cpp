@@ -89,6 +89,15 @@ jit::Module read(const FreezeOptions& options) {
   }
 }
 
+// Indices and masks stay what they are.
+void to_bfloat16(const jit::Module& module) {
+  const auto turn = [](at::Tensor tensor) {
+    if (at::isFloatingType(tensor.scalar_type())) tensor.set_data(tensor.to(at::kBFloat16));
+  };
+  for (const at::Tensor& parameter : module.parameters()) turn(parameter);
+  for (const at::Tensor& buffer : module.buffers()) turn(buffer);
+}
+
 jit::Module freeze(jit::Module module, const FreezeOptions& options) {
   const auto forward = module.find_method("forward");
   if (!forward) {
@@ -97,8 +106,8 @@ jit::Module freeze(jit::Module module, const FreezeOptions& options) {
   }
   try {
     module.eval();
-    if (options.bfloat16) module.to(at::kBFloat16);
     for (at::Tensor parameter : module.parameters()) parameter.set_requires_grad(false);
+    if (options.bfloat16) to_bfloat16(module);
     return jit::freeze_module(module);
   } catch (const std::exception& error) {
     fail(ExitCode::kIncompatible, "{}: can't be frozen for inference: {}", options.path,
@@ -181,7 +190,7 @@ void select_output(jit::Graph& graph, const std::string& output, const std::stri
         break;
       }
     }
-  } else if (node->kind() == jit::prim::DictConstruct) {
+  } else if (node->kind() == jit::prim::DictConstruct && result->uses().size() == 1) {
     if (!output.empty()) {
       chosen = dict_entry(node, output);
     } else {
@@ -196,9 +205,10 @@ void select_output(jit::Graph& graph, const std::string& output, const std::stri
                           {result, graph.insertConstant(output)});
   }
   if (!chosen) {
-    fail(ExitCode::kIncompatible,
-         "{}: forward returns a {}; no tensor in it is called '{}': name it by backbone.output",
-         path, result->type()->repr_str(), output);
+    fail(ExitCode::kIncompatible, "{}: forward returns a {}; {}: name it by backbone.output", path,
+         result->type()->repr_str(),
+         output.empty() ? "which of its tensors is the answer is not known"
+                        : "no tensor in it is called '" + output + "'");
   }
   graph.eraseOutput(0);
   graph.registerOutput(chosen);

@@ -124,7 +124,7 @@ Places find_places(std::unique_ptr<Dependencies>& dependencies, const Tensors& e
                    const BackboneOptions& options) {
   const auto look = [&] {
     std::vector<Observation> seen;
-    for (const std::int64_t rows : {2, 3, 5}) {
+    for (const std::int64_t rows : {2, 3, 5, 1}) {  // one alone may take a branch of its own
       seen.push_back(observe(*dependencies, with_rows(example, rows)));
     }
     return seen;

@@ -28,7 +28,7 @@ struct Pooling::State {
     {
       const std::shared_lock lock(mutex);
       const auto found = kernels.find(key);
-      if (found != kernels.end()) return *found->second;
+      if (found != kernels.end() && found->second) return *found->second;
     }
     const std::unique_lock lock(mutex);
     auto& place = kernels[key];

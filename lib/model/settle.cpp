@@ -59,10 +59,16 @@ void decide_identities(jit::Block& block) {
 }
 
 void set_ranks(const jit::Value* value, const std::vector<Observation>& seen) {
-  const auto entry = seen.at(0).entries.find(value);
-  if (entry == seen[0].entries.end() || !entry->second.is_tensor) return;
-  const_cast<jit::Value*>(value)->setType(c10::TensorType::create(
-      entry->second.dtype, c10::nullopt, entry->second.numbers.size(), c10::nullopt));
+  const Observation::Entry* first = nullptr;
+  for (const Observation& observation : seen) {
+    const auto entry = observation.entries.find(value);
+    if (entry == observation.entries.end() || !entry->second.is_tensor) return;
+    if (!first) first = &entry->second;
+    if (entry->second.numbers.size() != first->numbers.size()) return;
+  }
+  if (!first) return;
+  const_cast<jit::Value*>(value)->setType(
+      c10::TensorType::create(first->dtype, c10::nullopt, first->numbers.size(), c10::nullopt));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <ATen/ATen.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 
 #include "base/error.h"
@@ -17,9 +18,9 @@ struct Trial {
   std::string error;
 };
 
-Trial attempt(const Program& program, const Tensors& inputs, std::int64_t rows) {
+Trial attempt(const std::function<at::Tensor()>& run, std::int64_t rows) {
   try {
-    at::Tensor output = program.run(with_rows(inputs, rows));
+    at::Tensor output = run();
     if (output.dim() == 0 || output.size(0) != rows) {
       return {{},
               "the output has shape " + text::shape(output.sizes().vec()) + " for " +
@@ -29,6 +30,10 @@ Trial attempt(const Program& program, const Tensors& inputs, std::int64_t rows) 
   } catch (const std::exception& error) {
     return {{}, first_line(error)};
   }
+}
+
+Trial attempt(const Program& program, const Tensors& inputs, std::int64_t rows) {
+  return attempt([&] { return program.run(with_rows(inputs, rows)); }, rows);
 }
 
 }  // namespace
@@ -86,7 +91,8 @@ void require_classifier(const GraphPtr& graph, const Tensors& example,
   if (output.dim() != 2 || output.size(1) < 2 || !at::isFloatingType(output.scalar_type())) {
     fail(ExitCode::kIncompatible,
          "{}: not a classifier: the output has shape {} for {} samples; expected [samples, "
-         "classes] of floating point",
+         "classes] of floating point; where forward returns several, name the one by "
+         "backbone.output",
          options.path, text::shape(output.sizes().vec()), kTrialRows);
   }
   if (!at::isfinite(output).all().item<bool>()) {
@@ -101,6 +107,23 @@ void require_classifier(const GraphPtr& graph, const Tensors& example,
          "{}: a sample's output depends on the other samples in its batch{}; was the model "
          "exported in training mode, or with a batch size baked in by tracing?",
          options.path, one.error.empty() ? "" : " (" + one.error + ")");
+  }
+}
+
+void require_same(const GraphPtr& graph, const SegmentChain& chain, const Tensors& example,
+                  const BackboneOptions& options) {
+  const Program program(graph);
+  for (const std::int64_t rows : {kTrialRows, std::int64_t{1}}) {
+    const Trial expected = attempt(program, example, rows);
+    const Tensors batch = with_rows(example, rows);
+    const Trial found = attempt([&] { return chain.run(batch); }, rows);
+    if (!found.error.empty() || distance(found.output, expected.output) > row_tolerance(options)) {
+      fail(ExitCode::kIncompatible,
+           "{}: its parts don't answer {} samples as the whole does{}; this kind of program can't "
+           "be "
+           "cut: please report it",
+           options.path, rows, found.error.empty() ? "" : " (" + found.error + ")");
+    }
   }
 }
 

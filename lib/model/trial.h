@@ -21,4 +21,9 @@ double row_tolerance(const BackboneOptions& options);
 void require_classifier(const GraphPtr& graph, const Tensors& example,
                         const BackboneOptions& options);
 
+// What runs must answer as the graph did before it was cut and its branches decided, for several
+// samples and for one: else Error (incompatible).
+void require_same(const GraphPtr& graph, const SegmentChain& chain, const Tensors& example,
+                  const BackboneOptions& options);
+
 }  // namespace cachectl::model

@@ -102,8 +102,11 @@ decision::ExitRecord answers_of(const std::vector<float>& logits, std::int64_t c
 std::vector<std::int32_t> backbone_classes(const artifact::MedialReader& medial,
                                            const std::vector<std::int64_t>& rows) {
   std::vector<std::int32_t> labels;
-  constexpr std::size_t kRows = 4096;
-  for_each_block(rows, kRows, [&](const std::vector<std::int64_t>& block) {
+  constexpr std::int64_t kBytes = 64 << 20, kMostRows = 4096;
+  const auto per_row = static_cast<std::int64_t>(sizeof(float)) * medial.classes();
+  const auto at_once =
+      static_cast<std::size_t>(std::clamp(kBytes / per_row, std::int64_t{1}, kMostRows));
+  for_each_block(rows, at_once, [&](const std::vector<std::int64_t>& block) {
     const at::Tensor pd = medial.pd(block).contiguous();
     const float* values = pd.data_ptr<float>();
     for (std::size_t i = 0; i < block.size(); ++i) {

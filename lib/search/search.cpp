@@ -128,7 +128,16 @@ std::map<std::string, LayerSpace> spaces_of(const Options& options,
   return spaces;
 }
 
+// Whether a study was begun on these files.
+bool is_of(const artifact::Study& study, const std::map<std::string, io::Provenance>& inputs) {
+  return std::all_of(inputs.begin(), inputs.end(), [&](const auto& input) {
+    const io::Provenance* const recorded = study.provenance.find(input.first);
+    return recorded != nullptr && recorded->content_hash == input.second.content_hash;
+  });
+}
+
 artifact::Study begun(Options& options, const artifact::MedialReader& medial,
+                      const std::map<std::string, io::Provenance>& inputs,
                       const std::filesystem::path& partial) {
   artifact::Study study;
   study.classes = medial.classes();
@@ -148,14 +157,14 @@ artifact::Study begun(Options& options, const artifact::MedialReader& medial,
   }
   artifact::Study found = artifact::read_study(partial.string());
   if (found.settings != study.settings || found.train_ids_hash != study.train_ids_hash ||
-      found.validation_ids_hash != study.validation_ids_hash) {
+      found.validation_ids_hash != study.validation_ids_hash || !is_of(found, inputs)) {
     if (options.common.force) {
-      log::warning("{}: an earlier search with other settings or samples; begins anew",
+      log::warning("{}: an earlier search with other settings or files; begins anew",
                    partial.string());
       return study;
     }
     fail(ExitCode::kIncompatible,
-         "{}: begun with other settings or samples; use the same ones, or --force to begin anew. "
+         "{}: begun with other settings or files; use the same ones, or --force to begin anew. "
          "It has\n{}and this run has\n{}",
          partial.string(), found.settings, study.settings);
   }
@@ -172,10 +181,10 @@ void search(Options& options) {
   auto names = layers_of(options, medial);
   const auto spaces = spaces_of(options, medial, profile, names);
   const auto partial = io::partial_path(options.out);
-  artifact::Study study = begun(options, medial, partial);
-  study.asked = artifact::units_of(names, options.brackets);
   const std::map<std::string, io::Provenance> inputs = {{"medial", medial.provenance()},
                                                         {"profile", profile.provenance}};
+  artifact::Study study = begun(options, medial, inputs, partial);
+  study.asked = artifact::units_of(names, options.brackets);
 
   // The units of this shard, in order of depth, then bracket; all that don't depend on others.
   struct Unit {

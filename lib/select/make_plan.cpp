@@ -115,6 +115,7 @@ std::vector<MadePlan> plans_certified(const Problem& problem, const std::vector<
   certificate.samples = certified.samples;
   certificate.certify_ids_hash = part.ids_hash;
   certificate.storage = part.storage;
+  certificate.backbone_precision = part.backbone_precision;
   certificate.list_hash = hash_of(list);
   certificate.list_size = static_cast<std::int64_t>(list.size());
   certificate.list_tested = static_cast<std::int64_t>(certified.p_values.size());

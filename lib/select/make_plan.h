@@ -22,7 +22,7 @@ std::vector<MadePlan> plans_within(const Problem& problem, double tolerance,
 // What a list of plans was certified on.
 struct CertifyPart {
   std::string ids_hash;
-  std::string storage;  // as artifact::Certificate
+  std::string storage, backbone_precision;  // as artifact::Certificate
 };
 
 // For each batch the cheapest certified plan of the list, the certificate filled in;

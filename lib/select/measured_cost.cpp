@@ -62,7 +62,9 @@ decision::Timing sum_of(const std::vector<decision::Timing>& segments, std::size
   return total;
 }
 
-decision::Timing timing_of(const std::vector<artifact::Timing>& measured) {
+decision::Timing timing_of(std::vector<artifact::Timing> measured) {  // in any order
+  std::sort(measured.begin(), measured.end(),
+            [](const auto& a, const auto& b) { return a.batch < b.batch; });
   decision::Timing timing;
   for (const auto& one : measured) {
     timing.batch.push_back(one.batch);

@@ -77,7 +77,8 @@ Outcome with_certificate(const Options& options, const Problem& problem,
                               options.epsilon, options.delta);
   outcome.plans = plans_certified(
       problem, outcome.list, outcome.certified, options,
-      {medial.ids_hash(data::Part::kCertify), storage_of(problem, medial, outcome.list)});
+      {medial.ids_hash(data::Part::kCertify), storage_of(problem, medial, outcome.list),
+       artifact::precision_of_collection(medial.provenance())});
   return outcome;
 }
 
@@ -170,6 +171,7 @@ void run(Options& options) {
   std::vector<decision::Exits> exits;
   for (const auto& made : outcome.plans) exits.push_back(made.exits);
   add_self_test(options, problem, exits, file);
+  if (!file.transform.empty()) artifact::require_same_transform(medial, file.transform);
   artifact::write_plan(options.out, file, options.common,
                        {{"caches", problem.caches.provenance},
                         {"medial", medial.provenance()},

@@ -1,13 +1,13 @@
 #include "serve/batcher.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <exception>
 #include <utility>
 
 #include "base/log.h"
+#include "model/threads.h"
 
 namespace cachectl::serve {
 namespace {
@@ -107,7 +107,7 @@ std::vector<Batcher::Part> Batcher::take(std::vector<Part>& given_up) {
 }
 
 void Batcher::work() {
-  at::set_num_threads(static_cast<int>(options_.threads_per_worker));  // of this thread
+  model::set_threads_here(static_cast<int>(options_.threads_per_worker));
   std::unique_lock lock(mutex_);
   while (true) {
     ready_.wait(lock, [&] { return closed_ || queued_ > 0; });
@@ -132,7 +132,7 @@ void Batcher::work() {
 
 void Batcher::run(const std::vector<Part>& parts) {
   struct Place {
-    Query* query;
+    const std::shared_ptr<Query>& query;
     std::int64_t index;
     bool resolved = false;
   };
@@ -142,8 +142,7 @@ void Batcher::run(const std::vector<Part>& parts) {
   Clock::time_point oldest = start;
   for (const Part& part : parts) {
     slices.push_back(part.query->inputs().narrow(0, part.first, part.count));
-    for (std::int64_t i = 0; i < part.count; ++i)
-      places.push_back({part.query.get(), part.first + i});
+    for (std::int64_t i = 0; i < part.count; ++i) places.push_back({part.query, part.first + i});
     oldest = std::min(oldest, part.query->arrival());
   }
   const std::shared_ptr<const ServedModel> model = model_.get();
@@ -177,9 +176,20 @@ void Batcher::run(const std::vector<Part>& parts) {
   } catch (const std::exception& error) {
     log::error("a batch of {} items failed: {}", rows, error.what());
   }
+  // One item that can't be computed shall cost no other query its answer.
+  std::vector<Part> left;
   for (const Place& place : places) {
-    if (!place.resolved) resolve_unanswered(*place.query, place.index, 1, Outcome::kFailed);
+    if (place.resolved) continue;
+    if (parts.size() == 1) {
+      resolve_unanswered(*place.query, place.index, 1, Outcome::kFailed);
+    } else if (!left.empty() && left.back().query == place.query &&
+               left.back().first + left.back().count == place.index) {
+      ++left.back().count;
+    } else {
+      left.push_back({place.query, place.index, 1});
+    }
   }
+  for (const Part& part : left) run({part});
   const double pace = static_cast<double>(rows) / std::max(1e-6, seconds_of(Clock::now() - start));
   const std::lock_guard lock(mutex_);
   items_per_second_ = items_per_second_ == 0 ? pace : 0.8 * items_per_second_ + 0.2 * pace;

@@ -1,6 +1,7 @@
 #include "serve/infer_request.h"
 
 #include <ATen/ATen.h>
+#include <fmt/core.h>
 
 #include <algorithm>
 #include <cmath>
@@ -207,6 +208,8 @@ const std::vector<std::string>& output_names() {
   return names;
 }
 
+constexpr std::size_t kLongestId = 256;
+
 InferRequest read_infer_request(std::string_view json, std::string_view tail,
                                 const ServedModel& model, const RequestLimits& limits,
                                 std::string* id) {
@@ -216,7 +219,14 @@ InferRequest read_infer_request(std::string_view json, std::string_view tail,
   const RequestJson request = parse_request_json(json, bounds);
 
   InferRequest result;
-  if (request.head.contains("id")) result.id = text_member(request.head, "id", "request");
+  if (request.head.contains("id")) {
+    std::string given = text_member(request.head, "id", "request");
+    // Each answer repeats it.
+    if (given.size() > kLongestId) {
+      throw Refusal(400, fmt::format("id: expected at most {} bytes", kLongestId));
+    }
+    result.id = std::move(given);
+  }
   if (id != nullptr) *id = result.id;
   const Json parameters = parameters_of(request.head, "request");
   result.outputs = read_outputs(request.head, flag_of(parameters, "binary_data_output", false));

@@ -1,12 +1,11 @@
 #include "serve/plan_watcher.h"
 
-#include <ATen/Parallel.h>
-
 #include <exception>
 
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "model/threads.h"
 #include "serve/file_state.h"
 
 namespace cachectl::serve {
@@ -41,7 +40,7 @@ void PlanWatcher::look() {
 }
 
 void PlanWatcher::watch() {
-  at::set_num_threads(1);  // of this thread: the workers' share is theirs
+  model::set_threads_here(1);  // the workers' share is theirs
   const Options& options = service_.options();
   FileState known = service_.models().get()->source();
   std::unique_lock lock(mutex_);

@@ -41,6 +41,7 @@ void warn_of_strangers(const Options& options) {
 }  // namespace
 
 void run(const Options& options) {
+  std::signal(SIGHUP, SIG_IGN);  // nothing to look at anew while it loads
   options.validate();
   start_time();
   raise_descriptor_limit();

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "data/image.h"
+#include "model/threads.h"
 #include "serve/refusal.h"
 
 namespace cachectl::serve {
@@ -59,7 +60,7 @@ void warm_up(const runtime::Engine& engine, const Options& options) {
             options.max_batch);
   const std::shared_ptr<void> back(
       nullptr, [own = at::get_num_threads()](void*) { at::set_num_threads(own); });
-  at::set_num_threads(static_cast<int>(options.threads_per_worker()));
+  model::set_threads_here(static_cast<int>(options.threads_per_worker()));
   engine.warm_up(options.max_batch);
 }
 

@@ -140,11 +140,13 @@ TEST_F(PlanFiles, SayWhatTheirCertificatesWereTestedOn) {
     io::Group certificate = open.root().group("plans").group("0000").group("certificate");
     certificate.remove_attribute("precision");
     certificate.remove_attribute("storage");
+    certificate.remove_attribute("backbone_precision");
   }
   reseal(path_);
   const PlanFile older = read_plan(path_);
   EXPECT_EQ(older.plans[0].certificate->precision, "float32");
   EXPECT_EQ(older.plans[0].certificate->storage, "");
+  EXPECT_EQ(older.plans[0].certificate->backbone_precision, "float32");
 }
 
 TEST(Certificates, HoldAtTheirPrecisionOnly) {
@@ -156,6 +158,11 @@ TEST(Certificates, HoldAtTheirPrecisionOnly) {
   certificate.storage = "float16";
   EXPECT_THAT(outside_of(certificate, "float32", "bfloat16"),
               HasSubstr("certified at float32 on float16 activations; this run is at float32"));
+
+  certificate.backbone_precision = "bfloat16";
+  EXPECT_EQ(outside_of(certificate, "bfloat16", "float32"), "");
+  EXPECT_THAT(outside_of(certificate, "float32", "float32"),
+              HasSubstr("certified at bfloat16 (backbone) and float32 (cache models) on float16"));
 }
 
 TEST(EmptyPlans, SayWhyTheyAreEmpty) {

@@ -91,6 +91,8 @@ ScriptFile with_forward(const std::string& source) {
   at::manual_seed(8);
   jit::Module module("Small");
   add_weight(module, "w", {4, 3, 3, 3});
+  module.register_buffer("order", at::tensor({2, 0, 3, 1}, at::kLong));
+  module.register_buffer("count", at::tensor({1, 2, 3, 4}, at::kLong));
   add_weight(module, "v", {4, 4, 3, 3});
   add_weight(module, "f", {5, 4});
   module.define(source);

@@ -242,6 +242,51 @@ TEST(Loading, TakesOneTensorOutOfATupleOrDict) {
   EXPECT_TRUE(at::allclose(Backbone::load(options, {x})->run({x}), 2 * expected));
 }
 
+TEST(Loading, TakesADictAsItIsReturnedNotAsItWasMade) {
+  const at::Tensor x = images(3);
+  const auto plain = with_forward(returning("z"));
+  const at::Tensor expected = Backbone::load(options_for(plain), {x})->run({x});
+  const auto filled =
+      with_forward("\ndef forward(self, x):\n" + std::string(kHead) + "    z = " + kTail + R"(
+    answers = {"logits": z}
+    answers["logits"] = torch.mul(z, 3)
+    answers["late"] = torch.mul(z, 2)
+    return answers
+)");
+  auto options = options_for(filled);
+  expect_refused(options, {x}, ExitCode::kIncompatible, "backbone.output");
+  options.output = "late";
+  EXPECT_TRUE(at::allclose(Backbone::load(options, {x})->run({x}), 2 * expected));
+  options.output = "logits";
+  EXPECT_TRUE(at::allclose(Backbone::load(options, {x})->run({x}), 3 * expected));
+}
+
+TEST(Loading, Bfloat16LeavesWholeNumbersAlone) {
+  const auto file = with_forward(R"(
+def forward(self, x):
+    y = torch.conv2d(x, self.w, None, [1, 1], [1, 1], [1, 1], 1)
+    y = torch.index_select(torch.mean(y, [2, 3]), 1, self.order)
+    return torch.matmul(torch.mul(y, self.count), torch.t(self.f))
+)");
+  auto options = options_for(file);
+  const at::Tensor x = images(5);
+  const at::Tensor exact = Backbone::load(options, {x})->run({x});
+  options.precision = "bfloat16";
+  const at::Tensor near = Backbone::load(options, {x})->run({x});
+  EXPECT_LT((near - exact).abs().max().item<double>(), 0.05 * exact.abs().max().item<double>());
+}
+
+TEST(Loading, ProbabilitiesInBfloat16SumToOne) {
+  const at::Tensor x = images(5);
+  const auto file = with_forward(returning("torch.softmax(torch.mul(z, 30), 1)"));
+  auto options = options_for(file);
+  options.precision = "bfloat16";
+  const auto backbone = Backbone::load(options, {x});
+  ASSERT_EQ(backbone->output_kind(), OutputKind::kProbabilities);
+  const at::Tensor sums = backbone->probabilities(backbone->run({x})).sum(1);
+  EXPECT_LT((sums - 1).abs().max().item<double>(), 1e-6);
+}
+
 TEST(Loading, TakesTokensThatTheDataSetGivesAsFloats) {
   const auto file = with_forward(R"(
 def forward(self, x):

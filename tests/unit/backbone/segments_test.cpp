@@ -210,6 +210,62 @@ def forward(self, x):
   EXPECT_EQ(macs, 64 * 9 * (3 * 4 + 3 * 4 * 4) + 4 * 5);
 }
 
+// Writes inside a branch or a loop have no other value that depends on them.
+TEST(Segments, KeepWhatBranchesAndLoopsWrite) {
+  const char* const kBodies[] = {R"(
+    if bool(torch.gt(torch.max(y), 0.5)):
+        torch.clamp_(y, None, 0.5)
+    y = torch.mean(y, [2, 3])
+)",
+                                 R"(
+    z = torch.zeros_like(y)
+    for i in range(y.size(2)):
+        z[:, :, i] = torch.mul(y[:, :, i], 2.0 + float(i))
+    y = torch.mean(z, [2, 3])
+)",
+                                 R"(
+    parts = [y[:, :, 0]]
+    for i in range(y.size(2)):
+        parts.append(torch.mul(y[:, :, i], 1.0 + float(i)))
+    y = torch.mean(torch.stack(parts, 2), [2, 3])
+)"};
+  for (const char* body : kBodies) {
+    const auto file =
+        fixtures::with_forward(R"(
+def forward(self, x):
+    y = torch.relu(torch.conv2d(x, self.w, None, [1, 1], [1, 1], [1, 1], 1))
+    y = torch.relu(torch.conv2d(y, self.v, None, [1, 1], [1, 1], [1, 1], 1)))" +
+                               std::string(body) + "    return torch.matmul(y, torch.t(self.f))\n");
+    auto options = options_for(file);
+    options.names = "all";
+    options.min_share_left = 0;
+    // Too little to be written by the rows that it is loaded with.
+    const auto backbone = Backbone::load(options, {images(4) * 0.01});
+    const SegmentChain chain = backbone->cut(names_of(*backbone));
+    const at::Tensor x = images(7) * 10;
+    EXPECT_LT(difference(chain.run({x}), by_libtorch(file, x)), 1e-4) << body;
+    EXPECT_LT(difference(backbone->run({x}), by_libtorch(file, x)), 1e-4) << body;
+  }
+}
+
+TEST(Segments, TakeTheBranchOfASampleAlone) {
+  const auto file = fixtures::with_forward(R"(
+def forward(self, x):
+    y = torch.relu(torch.conv2d(x, self.w, None, [1, 1], [1, 1], [1, 1], 1))
+    y = torch.squeeze(torch.adaptive_avg_pool2d(y, [1, 1]))
+    if y.dim() == 1:
+        y = torch.unsqueeze(y, 0)
+    return torch.matmul(y, torch.t(self.f))
+)");
+  const auto backbone = Backbone::load(options_for(file), {images(4)});
+  for (const std::int64_t rows : {1, 2, 5}) {
+    const at::Tensor x = images(rows);
+    const at::Tensor found = backbone->cut(names_of(*backbone)).run({x});
+    ASSERT_EQ(found.dim(), 2);
+    EXPECT_LT(difference(found, by_libtorch(file, x)), 1e-5);
+  }
+}
+
 TEST(Segments, InBfloat16StayNearTheFloatResult) {
   const auto file = fixtures::residual_net();
   auto options = options_for(file);

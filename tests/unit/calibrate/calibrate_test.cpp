@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
 #include <sstream>
 
@@ -122,6 +123,19 @@ TEST_F(CalibrateStage, RefusesSamplesThatTheCacheModelsMayHaveLearntFrom) {
   Options options = options_of(chain);
   options.medial = chain.rewrite(other, "swapped.h5");
   expect_error([&] { run(options); }, ExitCode::kIncompatible, "use the same medial file");
+}
+
+// The samples that cache models were chosen by must not certify or test them.
+TEST_F(CalibrateStage, RefusesAnotherSplitBehindTheSameTrainingPart) {
+  TinyChain chain(500);
+  for (const data::Part other_part : {data::Part::kCertify, data::Part::kTest}) {
+    TinyMedial other = chain.medial;
+    auto& parts = other.plan.rows.parts;
+    *std::find(parts.begin(), parts.end(), data::Part::kValidation) = other_part;
+    Options options = options_of(chain);
+    options.medial = chain.rewrite(other, "split.h5");
+    expect_error([&] { run(options); }, ExitCode::kIncompatible, "its validation samples");
+  }
 }
 
 TEST_F(CalibrateStage, RefusesAnotherBackbone) {

@@ -121,6 +121,19 @@ TEST(Merge, RefusesMissingShardsAndRepeatedSamples) {
                                common);
       },
       ExitCode::kIncompatible, "only equal layers can be merged");
+  small.options.storage = "float16";
+  small.options.data.mean = {0.25};
+  small.options.data.std = {0.5};
+  small.record_as("e.h5");
+  expect_error(
+      [&] {
+        artifact::merge_medial(small.path("m.h5"), {small.path("b.h5"), small.path("e.h5")},
+                               common);
+      },
+      ExitCode::kIncompatible, "transformed by");
+  small.options.data.synthetic_seed = 2;
+  small.options.append = small.path("b.h5");
+  expect_error([&] { small.record_as("f.h5"); }, ExitCode::kIncompatible, "transformed by");
   EXPECT_FALSE(std::filesystem::exists(small.path("m.h5")));
 }
 

@@ -3,8 +3,10 @@
 #include <ATen/ATen.h>
 #include <gmock/gmock.h>
 
+#include <filesystem>
 #include <set>
 
+#include "base/error.h"
 #include "files.h"
 #include "io/hdf5.h"
 
@@ -140,6 +142,19 @@ TEST(ImageFolder, IdsDoNotDependOnWhereAnImageLies) {
   EXPECT_EQ(labelled->id(0), flat->id(0));
   EXPECT_NE(flat->id(0), flat->id(1));
   EXPECT_TRUE(flat->class_names().empty());
+}
+
+TEST(ImageFolder, OpensBesideALinkThatLeadsNowhereWhereBadOnesAreSkipped) {
+  const TempFolder folder;
+  folder.write("a.png", test::png_bytes(4, 3, 1));
+  std::filesystem::create_symlink(folder.path("gone.png"), folder.path("b.png"));
+  Options options = options_of("folder", folder.path());
+  EXPECT_THROW((void)open(options), Error);
+  options.skip_bad = true;
+  const auto set = open(options);
+  ASSERT_EQ(set->size(), 2);
+  EXPECT_EQ(set->read(0).size(2), 4);
+  EXPECT_THROW((void)set->read(1), Error);
 }
 
 template <class T>

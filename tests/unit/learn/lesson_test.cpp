@@ -87,6 +87,13 @@ TEST(Lesson, ALossThatIsNoNumberEndsThatStudentOnly) {
   teach(source, students, recipe, source.samples(), 0, recipe.epochs, workers);
   EXPECT_TRUE(students[0].failed());
   EXPECT_FALSE(students[1].failed());
+  // A checkpoint holds numbers only, and knows.
+  for (const auto& [name, values] : students[0].state()) {
+    EXPECT_TRUE(at::isfinite(values).all().item<bool>()) << name;
+  }
+  auto restored = student_on(source, 0, "fc16", wild);
+  restored.restore(students[0].state(), "partial");
+  EXPECT_TRUE(restored.failed());
   const auto answers = examine(source, students, workers);
   EXPECT_TRUE(answers[0].predictions.empty());
   EXPECT_GT(judge(answers[1], 1, 0, 0.01).agreement, 0.5);

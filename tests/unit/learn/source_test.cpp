@@ -37,6 +37,7 @@ TEST(BatchesIn, LeaveOutARestBelowHalfABatch) {
   EXPECT_EQ(batches_in(105, 10), 11);
   EXPECT_EQ(batches_in(3, 10), 1);
   EXPECT_EQ(batches_in(0, 10), 0);
+  EXPECT_EQ(batches_in(3, 2), 1);  // one row has no variance
 }
 
 TEST(MemorySource, GivesEachSampleOnceWithItsOwnDistribution) {

@@ -80,6 +80,10 @@ TEST_F(Search, EndedBySignalAndResumedGivesTheBytesOfOneRun) {
   auto other = cut;
   other.strategy.trials = 8;
   expect_error([&] { quietly(other); }, ExitCode::kIncompatible, "begun with other settings");
+  // The same samples in another file.
+  auto elsewhere = cut;
+  elsewhere.medial = chain().medial_path;
+  expect_error([&] { quietly(elsewhere); }, ExitCode::kIncompatible, "settings or files");
   other.common.force = true;
   other.out = scratch_.path("anew.h5");
   std::filesystem::copy_file(partial, io::partial_path(other.out));

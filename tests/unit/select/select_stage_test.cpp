@@ -311,6 +311,29 @@ TEST_F(SelectStage, MakesAPlanForEachBatchUnderLatency) {
   }
 }
 
+TEST_F(SelectStage, TakesAProfilesBatchSizesInAnyOrder) {
+  Options with = options();
+  with.cost = "latency";
+  with.batch = {8, 1};
+  const auto expected = plan_of(with);
+  artifact::Profile profile = artifact::read_profile(with.profile);
+  const auto turn = [](auto& timings) { std::reverse(timings.begin(), timings.end()); };
+  turn(profile.plain);
+  turn(profile.chain);
+  for (auto& cost : profile.segments) turn(cost.timings);
+  for (auto& candidate : profile.candidates) {
+    turn(candidate.before);
+    turn(candidate.after);
+  }
+  with.profile = chain_->scratch.path("turned.h5");
+  artifact::write_profile(with.profile, profile, with.common, *profile.provenance.find("backbone"));
+  const auto found = plan_of(with);
+  for (std::size_t p = 0; p < 2; ++p) {
+    // Look-ups are timed in each run.
+    EXPECT_NEAR(found.plans[p].predicted_saving, expected.plans[p].predicted_saving, 0.02);
+  }
+}
+
 TEST_F(SelectStage, GivesEqualBytesForEqualRuns) {
   Options with = options("one.h5");
   with.budget = "joint";

@@ -163,6 +163,16 @@ TEST_F(BatcherTest, CancelledQueriesAreNotComputed) {
   EXPECT_EQ(observer_.items, 0);
 }
 
+TEST_F(BatcherTest, WhatCantBeComputedCostsNoOtherQueryItsAnswer) {
+  Batcher batcher(options(1, 64, 200ms), slot_, {&observer_});
+  const auto good = ask(CachedBackbone::inputs(5, 5)), bad = ask(at::zeros({2, 1, 1, 1})),
+             also_good = ask(CachedBackbone::inputs(3, 6));
+  for (const auto& asked : {good, bad, also_good}) batcher.submit(asked->query);
+  EXPECT_EQ(good->ended.get_future().get().answered, 5);
+  EXPECT_EQ(bad->ended.get_future().get().failed, 2);
+  EXPECT_EQ(also_good->ended.get_future().get().answered, 3);
+}
+
 TEST_F(BatcherTest, EndingAnswersWhatWaits) {
   std::shared_ptr<Asked> asked = ask(CachedBackbone::inputs(30, 5));
   {

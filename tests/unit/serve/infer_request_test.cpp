@@ -119,6 +119,10 @@ TEST_F(InferRequestTest, NamesAndTypesMustBeTheModels) {
   refused([&] { read(R"({"inputs": {"name": "input"}})"); }, 400);
   refused([&] { read(R"({"inputs": [7]})"); }, 400);
   refused([&] { read(with("{\"inputs\"", "{\"id\": 5, \"inputs\"")); }, 400);
+  const std::string long_id(257, 'x');
+  EXPECT_THAT(
+      refused([&] { read(with("{\"inputs\"", "{\"id\": \"" + long_id + "\", \"inputs\"")); }, 400),
+      HasSubstr("256 bytes"));
   refused([&] { read(with("{\"inputs\"", "{\"outputs\": [{\"name\": \"x\"}], \"inputs\"")); }, 400);
   refused([&] { read(with("{\"inputs\"", "{\"parameters\": 1, \"inputs\"")); }, 400);
   refused([&] { read(with("{\"inputs\"", "{\"parameters\": {\"deadline_ms\": -1}, \"inputs\"")); },
