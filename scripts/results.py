@@ -19,14 +19,16 @@ def text(value):
 
 
 def spread(values, digits=1, unit=" %", scale=100):
-    """Mean, and the range where there are several values; empty where there is none."""
+    """Mean, and the range where the values differ; empty where there is none."""
     values = [value * scale for value in values]
     if not values:
         return ""
-    mean = f"{statistics.mean(values):.{digits}f}{unit}"
-    if len(values) < 2:
-        return mean
-    return f"{mean} ({min(values):.{digits}f} to {max(values):.{digits}f})"
+
+    def rounded(value):
+        return f"{round(value, digits) + 0.0:.{digits}f}"  # no minus before zero
+
+    mean, least, most = (rounded(of(values)) for of in (statistics.mean, min, max))
+    return mean + unit + (f" ({least} to {most})" if least != most else "")
 
 
 def table(head, rows):
