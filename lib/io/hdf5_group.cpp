@@ -43,7 +43,8 @@ double bytes_of_a_row_of_chunks(hid_t dataset) {
   if (H5Pget_chunk(properties.id(), rank, chunk.data()) != rank) return 0;
   double bytes = static_cast<double>(H5Tget_size(type.id())) * static_cast<double>(chunk[0]);
   for (std::size_t d = 1; d < sizes.size(); ++d) {
-    bytes *= static_cast<double>((sizes[d] + chunk[d] - 1) / chunk[d] * chunk[d]);
+    const hsize_t chunks = (sizes[d] + chunk[d] - 1) / chunk[d];
+    bytes *= static_cast<double>(chunks) * static_cast<double>(chunk[d]);
   }
   return bytes;
 }
