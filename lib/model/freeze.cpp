@@ -91,7 +91,7 @@ jit::Module read(const FreezeOptions& options) {
 
 // Indices and masks stay what they are.
 void to_bfloat16(const jit::Module& module) {
-  const auto turn = [](at::Tensor tensor) {
+  const auto turn = [](const at::Tensor& tensor) {
     if (at::isFloatingType(tensor.scalar_type())) tensor.set_data(tensor.to(at::kBFloat16));
   };
   for (const at::Tensor& parameter : module.parameters()) turn(parameter);

@@ -46,7 +46,8 @@ Tensors with_rows(const Tensors& inputs, std::int64_t rows) {
     at::Tensor batch = input.index_select(0, index);
     if (at::isFloatingType(batch.scalar_type())) {
       for (std::int64_t row = given; row < rows; ++row) {
-        batch.select(0, row).mul_(1 - 0.125 * static_cast<double>(row / given));
+        const std::int64_t rounds = row / given;
+        batch.select(0, row).mul_(1 - 0.125 * static_cast<double>(rounds));
       }
     }
     result.push_back(batch);
