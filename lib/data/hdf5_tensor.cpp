@@ -19,10 +19,17 @@ at::ScalarType scalar_type(const io::Dataset& object) {
   if (object.is_text()) {
     fail(ExitCode::kIncompatible, "{}: holds text; expected numbers", object.where());
   }
-  if (const auto type = scalar_type_of(object.dtype())) return *type;
+  std::string found = "a type that is not read";
+  try {
+    const io::DType dtype = object.dtype();
+    if (const auto type = scalar_type_of(dtype)) return *type;
+    found = io::name_of(dtype);
+  } catch (const Error&) {  // not one of cachectl's own files: they are sound with others, too
+  }
   fail(ExitCode::kIncompatible,
-       "{}: dtype {}; expected uint8, int8, int32, int64 or floating point", object.where(),
-       io::name_of(object.dtype()));
+       "{}: dtype {}; expected uint8, int8, int32, int64, float16, float32 or float64, "
+       "little-endian",
+       object.where(), found);
 }
 
 }  // namespace

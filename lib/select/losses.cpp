@@ -61,8 +61,13 @@ Fit fit_agreement(const std::vector<double>& x, const std::vector<char>& differs
     fit = next;
     loss = next_loss;
   }
-  // More confidence must not mean less agreement: thresholds could not use that.
-  fit.slope = std::max(fit.slope, 0.0);
+  // More confidence must not mean less agreement: thresholds could not use that. All alike, then.
+  if (fit.slope < 0) {
+    const auto samples = static_cast<double>(x.size());
+    const auto counted = static_cast<double>(std::count(differs.begin(), differs.end(), 1));
+    const double differing = std::clamp(counted, 0.5, samples - 0.5);
+    fit = {0, std::log((samples - differing) / differing)};
+  }
   return fit;
 }
 

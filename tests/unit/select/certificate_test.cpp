@@ -137,6 +137,23 @@ TEST(SmoothedLosses, FallWithConfidenceAndBearAgreementThroughout) {
   EXPECT_LT(losses.of[0][99], losses.one / 100);
 }
 
+// Sure answers that differ more often than unsure ones: what is told is the share of all.
+TEST(SmoothedLosses, KeepTheShareWhereConfidenceMisleads) {
+  decision::Records records;
+  records.exits.resize(1);
+  for (int i = 0; i < 1000; ++i) {
+    const bool sure = i < 100;
+    const bool differs = sure ? i % 10 < 3 : i % 20 == 0;
+    records.backbone.push_back(0);
+    records.exits[0].prediction.push_back(differs ? 1 : 0);
+    records.exits[0].confidence.push_back(sure ? 0.99f : 0.7f);
+  }
+  const Losses losses = smoothed_losses(records);
+  double sum = 0;
+  for (const auto loss : losses.of[0]) sum += static_cast<double>(loss);
+  EXPECT_NEAR(sum / static_cast<double>(losses.one) / 1000, 0.075, 0.003);
+}
+
 TEST(PlanList, HasAHashThatTellsItsOrder) {
   std::vector<ListedPlan> list = {{{{0, 0.9f}}, 0, 0, {1}}, {{{1, 0.5f}}, 0, 3, {0.5}}};
   const std::string hash = hash_of(list);
