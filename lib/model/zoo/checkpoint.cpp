@@ -43,7 +43,8 @@ void read_checkpoint(Checkpoint& checkpoint, const std::filesystem::path& path) 
   const StateDict stored = read_safetensors(path, &metadata);
   if (metadata["fingerprint"] != checkpoint.fingerprint) {
     fail(ExitCode::kIncompatible,
-         "{}: from a run with other options or other data; resume with those, or begin anew with --force",
+         "{}: from a run with other options or other data; resume with those, or begin anew with "
+         "--force",
          path.string());
   }
   try {
