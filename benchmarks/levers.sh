@@ -3,7 +3,7 @@
 # of CIFAR-100's ResNet-56: half of the set to learn from, 4,800 samples to compare by. Recipes for
 # CIFAR-10 may be chosen here; an experiment on CIFAR-100 is not apart from such a choice. One training
 # after the other, two to six minutes each on two cores, into the folder OUT; those that are there
-# already are not repeated. Prints, as Markdown, the share of samples on which a cache model agrees with
+# already, of as many epochs, are not repeated. Prints, as Markdown, the share of samples on which a cache model agrees with
 # the backbone.
 #
 # BUILD: build folder; EPOCHS (45)
@@ -16,12 +16,13 @@ mkdir -p "$2"
 out=$(readlink -f "$2")
 shift 2
 config=$out/config.yaml
+epochs=${EPOCHS:-45}
 cat >"$config" <<YAML
 seed: 5
 backbone: {path: backbones/cifar100-resnet56.pt}
 data:
   kind: cifar100
-  path: cifar100/test.bin
+  path: cifar100
   mean: [0.5070, 0.4865, 0.4409]
   std: [0.2673, 0.2564, 0.2761]
 split: {train: 0.5, validation: 0.48, certify: 0.01, test: 0.01}
@@ -34,7 +35,7 @@ train:
     layer1.5: pool2, conv3x3-32, pool2, conv3x3-64, res3x3, pool2, fc256
     layer2.5: pool2, conv3x3-64, pool2, res3x3, fc256
     layer3.2: pool2, conv3x3-56, pool2, fc128
-  epochs: ${EPOCHS:-45}
+  epochs: $epochs
   online_augment: true
   validate_every: 15
 YAML
@@ -63,16 +64,17 @@ names=(none fixed-heads no-views mixup-on-all cutmix-on-half cutmix-on-nine-in-t
 if [ $# -gt 0 ]; then names=("$@"); fi
 for name in "${names[@]}"; do
   [ -n "${change[$name]+known}" ] || { echo "levers.sh: $name: known are ${!change[*]}" >&2; exit 2; }
-  [ -f "$out/$name.json" ] && continue
+  file=$out/$name-$epochs
+  [ -f "$file.json" ] && continue
   echo "$name" >&2
   IFS="|" read -ra flags <<<"${change[$name]}"
-  "$bin/cachectl-train" "${common[@]}" --medial "$out/medial.h5" --out "$out/$name.h5" --json \
-    "${flags[@]}" >"$out/$name.json.new"
-  mv "$out/$name.json.new" "$out/$name.json"
+  "$bin/cachectl-train" "${common[@]}" --medial "$out/medial.h5" --out "$file.h5" --json \
+    "${flags[@]}" >"$file.json.new"
+  mv "$file.json.new" "$file.json"
 done
-/usr/bin/python3 - "$out" "${names[@]}" <<'PY'
+/usr/bin/python3 - "$out" "$epochs" "${names[@]}" <<'PY'
 import json, sys
-runs = {name: json.load(open(f"{sys.argv[1]}/{name}.json")) for name in sys.argv[2:]}
+runs = {name: json.load(open(f"{sys.argv[1]}/{name}-{sys.argv[2]}.json")) for name in sys.argv[3:]}
 layers = [head["layer"] for head in next(iter(runs.values()))]
 print("| change | " + " | ".join(layers) + " |\n|" + " --- |" * (len(layers) + 1))
 for name, heads in runs.items():

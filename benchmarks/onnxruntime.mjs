@@ -23,7 +23,8 @@ for (const batch of batches.split(',').map(Number)) {
     await run();
     times.push(Number(process.hrtime.bigint() - begin) / 1e6);
   }
+  const mean = times.reduce((a, b) => a + b, 0) / times.length;
   times.sort((a, b) => a - b);
-  result.push({batch, ms: times[times.length >> 1], p10: times[Math.floor(times.length / 10)]});
+  result.push({batch, mean, ms: times[times.length >> 1], p10: times[Math.floor(times.length / 10)]});
 }
 console.log(JSON.stringify(result));

@@ -5,6 +5,7 @@
 #include <fmt/core.h>
 
 #include <cstdlib>
+#include <exception>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -100,8 +101,11 @@ int main(int argc, char** argv) {
     const cachectl::Comparison comparison(argv[1], argv[2], argv[3]);
     std::cout << comparison.run(argc > 4 ? std::atof(argv[4]) : 0.01).dump(2) << '\n';
   } catch (const cachectl::Error& error) {
-    std::cerr << error.what() << '\n';
+    std::cerr << "bench-paper-protocol: " << error.what() << '\n';
     return static_cast<int>(error.code());
+  } catch (const std::exception& error) {
+    std::cerr << "bench-paper-protocol: " << error.what() << '\n';
+    return 1;
   }
   return 0;
 }

@@ -3,7 +3,7 @@
 # file each into the folder OUT; for an idle machine, which they keep busy for some twenty minutes.
 # Without DATA, the folder with cifar10/ and backbones/, those on real backbones are skipped, and
 # say so. What needs a finished run or a server is a command of its own: tolerances.sh, levers.sh,
-# search.sh, storage_effect.sh, serve.sh, bench-paper-protocol.
+# search.sh, beside_onnxruntime.sh, storage_effect.sh, serve.sh, bench-answers, bench-paper-protocol.
 #
 # BUILD: build folder, configured with -DCACHECTL_BENCHMARKS=ON (make bench does); ONNXRUNTIME_NODE:
 # folder where npm has installed onnxruntime-node, to run beside it; ONLY: names of some of them.
@@ -43,8 +43,8 @@ engine=(env OMP_NUM_THREADS=1 "$build/bin/bench-engine")  # one thread: by proce
 measure engine "${engine[@]}"
 real engine-resnet56 "${engine[@]}" "$data/backbones/cifar10-resnet56.pt" 32 60
 real engine-resnet18 "${engine[@]}" "$data/backbones/cifar10-resnet18.pt" 32 20
-real collect-resnet56 "$build/bin/bench-collect" "$data/backbones/cifar10-resnet56.pt" \
-  "$data/cifar10/test_batch.bin" 2000 5
+images=${data:+$(find -L "$data/cifar10" -name test_batch.bin | head -n 1)}
+real collect-resnet56 "$build/bin/bench-collect" "$data/backbones/cifar10-resnet56.pt" "$images" 2000 5
 for name in cifar10-resnet20 cifar10-resnet56 cifar100-resnet56; do
   onnx=()
   if [ -n "${ONNXRUNTIME_NODE:-}" ]; then onnx=("$data/backbones/$name.onnx"); fi

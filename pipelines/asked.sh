@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # pipelines/asked.sh OUT STEP TOOL [FLAGS...]: notes in OUT/steps/STEP.asked what a step of an
 # experiment is asked for: the tool's settings, and what tells other contents of the files outside the
-# experiment that it reads: their SHA-256; of a folder's files, and of one over 256 MiB, sizes and dates.
+# experiment that it reads: their SHA-256, or where a file or a folder takes over 256 MiB, sizes and dates.
 # The file is rewritten only when that changes: the step is then made anew.
 set -euo pipefail
 out=$1 step=$2 tool=$3
@@ -15,16 +15,21 @@ done
 
 # look PATH: what tells another content of a file, or of a folder's files.
 look() {
-  local path
+  local path bytes
   path=$(realpath -m -- "$1")
   if [ "$path" = "$config" ]; then return; fi
-  if [ -d "$path" ]; then
-    echo "$path: $(find -L "$path" -type f -printf '%P %s %T@\n' | LC_ALL=C sort | sha256sum)"
-  elif [ "$(stat -L -c %s -- "$path" 2>/dev/null || echo 0)" -gt $((256 << 20)) ]; then
-    echo "$path: $(stat -L -c '%s %y' -- "$path")"
-  else
-    echo "$path: $(sha256sum <"$path" 2>/dev/null || echo missing)"
+  if [ ! -e "$path" ]; then
+    echo "$path: missing"
+    return
   fi
+  bytes=$(find -L "$path" -type f -printf '%s\n' | awk '{ sum += $1 } END { print sum + 0 }')
+  echo "$path: $(
+    if [ "$bytes" -gt $((256 << 20)) ]; then
+      find -L "$path" -type f -printf '%P %s %T@\n'
+    else
+      find -L "$path" -type f -print0 | xargs -0r sha256sum --
+    fi | LC_ALL=C sort | sha256sum
+  )"
 }
 
 "$tool" "$@" --list-settings --list-inputs >"$file.list"

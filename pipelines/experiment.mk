@@ -22,7 +22,8 @@ all: $(OUT)/report.html
 
 common := --config $(CONFIG) $(if $(DATA),--data-root $(DATA)) $(if $(SEED),--seed $(SEED)) $(FLAGS)
 
-# A backbone that the experiment made for itself stands beside its files.
+# A backbone that the experiment made for itself stands beside its files; its content is in each
+# step's .asked.
 own_backbone := $(wildcard $(OUT)/backbone.pt)
 backbone := $(if $(own_backbone),--backbone $(own_backbone))
 common_to = $(common) $(if $(filter search calibrate,$(1)),,$(backbone))
@@ -38,7 +39,7 @@ step = @$(ROOT)/scripts/measured.py $(OUT)/steps/$(1).json \
 $(OUT)/steps/%.asked: FORCE
 	@$(ROOT)/pipelines/asked.sh $(OUT) $* $(BIN)/cachectl-$* $(call common_to,$*)
 
-$(OUT)/profile.h5: $(OUT)/steps/profile.asked $(own_backbone)
+$(OUT)/profile.h5: $(OUT)/steps/profile.asked
 	$(call step,profile,--out $@)
 
 $(OUT)/medial.h5: $(OUT)/steps/collect.asked $(OUT)/profile.h5

@@ -2,9 +2,10 @@
 # pipelines/run.sh CONFIG OUT [FLAGS...]: the whole chain of one experiment, from the
 # configuration to OUT/report.html. A finished step is not repeated, unless its settings, the files it
 # reads or an earlier step changed. FLAGS go to every tool: --data-root DIR, --seed N, --device cuda.
+# Ends with 0 when all is made, else with make's status: the step's own stands in make's last line.
 set -euo pipefail
 if [ $# -lt 2 ]; then
-  sed -n '2,4s/^# //p' "$0" >&2
+  sed -n '2,5s/^# //p' "$0" >&2
   exit 2
 fi
 root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)

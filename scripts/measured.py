@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
 """measured.py FILE COMMAND...: runs the command and, when it succeeds, writes its seconds and
 peak memory to FILE as JSON. What a run that did not succeed took is kept in FILE.part, and counted
-with that of the one that goes on from it with --resume."""
+with that of the one that goes on from it: with --resume, from the partial file beside --out, for the
+settings that FILE's .asked notes."""
+import glob
 import json
 import os
 import resource
@@ -11,20 +13,33 @@ import sys
 import time
 
 
-def earlier(part):
+def goes_on(part, file, command):
+    """Whether the command goes on from where the run behind the file `part` came to its end."""
+    if "--resume" not in command or "--out" not in command[:-1]:
+        return False
+    out = command[command.index("--out") + 1]
+    if not glob.glob(glob.escape(out) + ".partial*"):
+        return False
+    asked = os.path.splitext(file)[0] + ".asked"  # written when the settings change
+    return not os.path.exists(asked) or os.path.getmtime(asked) <= os.path.getmtime(part)
+
+
+def earlier(part, file, command):
     """Seconds and peak of the runs that this one goes on from."""
     try:
-        with open(part, encoding="utf-8") as file:
-            taken = json.load(file)
-            return taken["seconds"], taken["peak_bytes"]
+        if goes_on(part, file, command):
+            with open(part, encoding="utf-8") as taken:
+                taken = json.load(taken)
+                return taken["seconds"], taken["peak_bytes"]
     except (OSError, ValueError, KeyError):
-        return 0, 0
+        pass
+    return 0, 0
 
 
 def main():
     file, command = sys.argv[1], sys.argv[2:]
     part = file + ".part"
-    seconds, peak = earlier(part) if "--resume" in command else (0, 0)
+    seconds, peak = earlier(part, file, command)
     begin = time.monotonic()
     child = subprocess.Popen(command)
     # Signals are the child's to answer: it ends at a safe point. SIGINT from a terminal

@@ -82,12 +82,21 @@ def latencies(file):
             for group in groups(file, "latency")}
 
 
-def caches_of(file):
-    """What is recorded of the cache models behind a report's plan."""
+def behind(file, *roles):
+    """What is recorded of the file that a report was made from, over those of these roles."""
     record = json.loads(text(file["provenance"][0]))
-    for role in ("plan", "caches", "caches"):
+    for role in roles:
         record = record.get("inputs", {}).get(role, record)
     return record
+
+
+def plan_of(file):
+    return behind(file, "plan")
+
+
+def caches_of(file):
+    """The trained cache models, behind the calibrated ones."""
+    return behind(file, "plan", "caches", "caches")
 
 
 def timings(timed, plans=()):
@@ -117,6 +126,15 @@ def plan_order(name):
     return word, float(number) if re.fullmatch(r"[0-9.]+", number) else 0.0, name
 
 
+def certified(certificates):
+    """Of how many seeds there is a certificate, and of how many the test part keeps to its epsilon."""
+    if not certificates:
+        return ""
+    given = [one for one in certificates if one[2]]
+    within = sum(risk <= epsilon for epsilon, _, _, risk in given)
+    return f"given for {len(given)} of {len(certificates)}, {within} within it on test"
+
+
 def everybody(head):
     """The share of all samples on which a cache model alone agrees with the backbone."""
     return float(head["cache_accuracy"][-1]) if head["hit_rate"][-1] == 1 else None
@@ -132,12 +150,28 @@ def costs(folder):
                 for cache in groups(file, "caches")}
 
 
+def steps_of(folder):
+    """Seconds and peak memory by step; those of a batch job's parts, and of their merger, as one. A
+    batch job begins without such notes, so a step in one piece beside its parts is the later one."""
+    steps = {}
+    for path in glob.glob(os.path.join(folder, "steps", "*.json")):
+        name, _, part = os.path.basename(path)[:-len(".json")].partition("-")
+        if part and os.path.exists(os.path.join(folder, "steps", name + ".json")):
+            continue
+        with open(path, encoding="utf-8") as file:
+            step = json.load(file)
+        known = steps.get(name, {"seconds": 0, "peak_bytes": 0})
+        steps[name] = {"seconds": known["seconds"] + step["seconds"],
+                       "peak_bytes": max(known["peak_bytes"], step["peak_bytes"])}
+    return steps
+
+
 class Run:
     def __init__(self, folder):
         self.folder = folder
         with h5py.File(os.path.join(folder, "report.h5")) as file:
             self.title = text(file.attrs["title"])
-            caches = caches_of(file)
+            plan, caches = plan_of(file), caches_of(file)
             self.seed = int(caches["seed"])
             self.depth = {text(layer.attrs["name"]): depth
                           for depth, layer in enumerate(groups(file, "layers"))}
@@ -159,6 +193,9 @@ class Run:
                     print(f"results.py: {path} is of other cache models: left out", file=sys.stderr)
                     continue
                 name = os.path.basename(path)[len("report-"):-len(".h5")]
+                if name == "own" and plan_of(file)["content_hash"] != plan["content_hash"]:
+                    print(f"results.py: {path} is of an earlier plan: left out", file=sys.stderr)
+                    continue
                 plans = [Plan(file, group) for group in groups(file, "plans")]
                 if name == "own":
                     self.latency = latencies(file)
@@ -169,14 +206,7 @@ class Run:
                     self.heads = {text(head.attrs["layer"]): everybody(head) for head in groups(file, "alone")}
                 else:
                     self.swept[name] = plans[0]
-        self.steps = {}
-        for path in glob.glob(os.path.join(folder, "steps", "*.json")):
-            with open(path, encoding="utf-8") as file:
-                step = json.load(file)
-            name = re.sub(r"-[0-9]+$", "", os.path.basename(path)[:-5])  # a shard of a batch job
-            known = self.steps.get(name, {"seconds": 0, "peak_bytes": 0})
-            self.steps[name] = {"seconds": known["seconds"] + step["seconds"],
-                                "peak_bytes": max(known["peak_bytes"], step["peak_bytes"])}
+        self.steps = steps_of(folder)
 
 
 def of_all(some, runs):
@@ -258,7 +288,7 @@ def main():
         rows.append([name.replace("-", " ") + " %" + of_all(swept, runs), spread([p.saved for p in swept]),
                      spread([-p.effect for p in swept], 2, " points"),
                      spread([1 - p.agreement for p in swept], 2),
-                     f"{sum(c[2] for c in certificates)} of {len(certificates)} given" if certificates else ""])
+                     certified(certificates)])
     if rows:
         table(["plan", "FLOPs saved", "accuracy lost", "answered otherwise than by the backbone",
                "certificates"], rows)

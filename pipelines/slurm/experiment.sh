@@ -3,9 +3,10 @@
 # those it needs: profile; collect as an array of shards, merged; search as an array of shards,
 # merged; train; calibrate; select; eval. FLAGS go to every tool: --data-root DIR, --seed N.
 # CONFIG, OUT and the build must be on a file system that all nodes see. A job that begins again
-# goes on from the partial file that it left.
+# goes on from the partial file that it left; a finished one is repeated (make -f experiment.mk skips it).
 #
-# COLLECT_SHARDS (4), SEARCH_SHARDS (4)  how many parts; a search has as many brackets
+# COLLECT_SHARDS (4), SEARCH_SHARDS (4)  how many parts. A search has as many brackets, each with the
+#                configuration's trials and minutes: more shards look further, and end no sooner
 # SBATCH_FLAGS   for every job: --partition=P --time=1:00:00 --cpus-per-task=8. A tool takes as many
 #                threads as its job has cores, unless FLAGS say --threads. profile, select and eval
 #                measure time: figures worth keeping want --exclusive.
@@ -15,7 +16,7 @@ set -euo pipefail
 wait_for_it=
 if [ "${1:-}" = --wait ]; then wait_for_it=yes && shift; fi
 if [ $# -lt 2 ]; then
-  sed -n '2,14s/^# \{0,1\}//p' "$0" >&2
+  sed -n '2,15s/^# \{0,1\}//p' "$0" >&2
   exit 2
 fi
 root=$(cd "$(dirname "$(readlink -f "$0")")/../.." && pwd)
@@ -27,8 +28,9 @@ config=$(readlink -f "$1")
 mkdir -p "$2/parts" "$2/steps" "$2/slurm"
 out=$(readlink -f "$2")
 shift 2
-rm -f "$out/report.html"       # an earlier one would pass for this one's,
-rm -f "$out"/steps/*.asked     # and these files for what a make asked for
+# An earlier run's report would pass for this one's, and so would notes of what a make asked for and took.
+rm -f "$out/report.html"
+find "$out/steps" '(' -name '*.asked' -o -name '*.json' ')' ! -name 'backbone.*' -delete
 bin=${BIN:-$root/build/bin}
 collect_shards=${COLLECT_SHARDS:-4} search_shards=${SEARCH_SHARDS:-4}
 flags=("$@")
@@ -47,28 +49,30 @@ submit() {
   shift
   local command
   command=$(quoted "$@")
+  # Behind a semicolon stands the cluster's name, where there are several.
   # shellcheck disable=SC2086,SC2016
   sbatch --parsable --job-name "cachectl-$name" --output "$out/slurm/$name-%j.log" \
     ${after:+--dependency=afterok:$after --kill-on-invalid-dep=yes} ${array:+--array=1-$array} \
     ${SBATCH_FLAGS:-} --export=ALL \
-    --wrap "set -eu; ${command//%i/\"\$SLURM_ARRAY_TASK_ID\"}$threads $(quoted "${flags[@]}")"
+    --wrap "set -eu; ${command//%i/\"\$SLURM_ARRAY_TASK_ID\"}$threads $(quoted "${flags[@]}")" |
+    cut -d ';' -f 1
 }
 
-# step NAME ARGUMENTS...: a tool under the watch that notes its seconds and its memory. It looks for
-# a partial file when the job begins, and without one begins anew.
-step() {
-  printf '%s\n' "$root/scripts/measured.py" "$out/steps/$1.json" "$bin/cachectl-${1%%-*}" \
-    --config "$config" --resume --force "${@:2}"
+# measured NAME ARGUMENTS...: a tool under the watch that notes its seconds and its memory.
+measured() {
+  printf '%s\n' "$root/scripts/measured.py" "$out/steps/$1.json" "$bin/cachectl-${1%%-*}" "${@:2}"
 }
+# step NAME ARGUMENTS...: one that looks for a partial file when the job begins, and without one
+# begins anew.
+step() { measured "$1" --config "$config" --resume --force "${@:2}"; }
 lines() { mapfile -t words < <("$@"); }
 
 after=
 backbone=()
-if [ -f "$out/backbone.pt" ]; then
-  backbone=(--backbone "$out/backbone.pt")
-elif [ -f "${config%.yaml}.backbone.sh" ] || grep -q '^backbone_training:' "$config"; then
+own=$(BIN=$bin "$root/pipelines/backbone.sh" --own "$config" "$out" "${flags[@]}")
+if [ -n "$own" ]; then backbone=(--backbone "$out/backbone.pt"); fi
+if [ "$own" = made ]; then
   after=$(submit backbone "" -- env BIN="$bin" "$root/pipelines/backbone.sh" "$config" "$out")
-  backbone=(--backbone "$out/backbone.pt")
 fi
 lines step profile "${backbone[@]}" --out "$out/profile.h5"
 profile=$(submit profile "$after" -- "${words[@]}")
@@ -78,8 +82,8 @@ lines step collect-%i "${backbone[@]}" --profile "$out/profile.h5" --shard "%i/$
 collect=$(submit collect "$profile" "$collect_shards" -- "${words[@]}")
 parts=()
 for ((i = 1; i <= collect_shards; ++i)); do parts+=("$out/parts/medial-$i.h5"); done
-merged=$(submit merge-medial "$collect" -- "$bin/cachectl-collect" --merge "${parts[@]}" \
-  --out "$out/medial.h5" --force)
+lines measured collect-merge --merge "${parts[@]}" --out "$out/medial.h5" --force
+merged=$(submit merge-medial "$collect" -- "${words[@]}")
 
 study=()
 if [ -z "$("$root/pipelines/by_hand.sh" "$bin" --config "$config" "${flags[@]}")" ]; then
@@ -89,8 +93,8 @@ if [ -z "$("$root/pipelines/by_hand.sh" "$bin" --config "$config" "${flags[@]}")
   search=$(submit search "$merged" "$search_shards" -- "${words[@]}")
   parts=()
   for ((i = 1; i <= search_shards; ++i)); do parts+=("$out/parts/study-$i.h5"); done
-  merged=$(submit merge-study "$search" -- "$bin/cachectl-search" --merge "${parts[@]}" \
-    --out "$out/study.h5" --force)
+  lines measured search-merge --merge "${parts[@]}" --out "$out/study.h5" --force
+  merged=$(submit merge-study "$search" -- "${words[@]}")
 fi
 
 lines step train "${backbone[@]}" --medial "$out/medial.h5" "${study[@]}" --out "$out/caches.h5"

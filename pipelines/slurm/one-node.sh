@@ -15,6 +15,10 @@ stop() {
 }
 
 start() {
+  if [ -f "$folder/slurmctld.pid" ] && kill -0 "$(cat "$folder/slurmctld.pid")" 2>/dev/null; then
+    echo "one-node.sh: runs already; SLURM_CONF=$SLURM_CONF" >&2
+    exit 1
+  fi
   # Slurm is bound to all addresses, or to that of the host's name.
   local address
   address=$(getent ahostsv4 "$(hostname)" | awk 'NR == 1 {print $1}') || true

@@ -13,7 +13,8 @@ if [[ $given == *" --list-settings "* ]]; then
   word() { sed -nE "s/.* $1[ =]([^ ]*) .*/\1/p" <<<"$given"; }
   grep "^$step\." x.yaml
   echo "seed: $(word --seed)"
-  case $step in search | calibrate) ;; *) echo "$(word --data-root)/model.pt" ;; esac
+  backbone=$(word --backbone)
+  case $step in search | calibrate) ;; *) echo "${backbone:-$(word --data-root)/model.pt}" ;; esac
   echo x.yaml
   exit
 fi
@@ -130,6 +131,9 @@ touch run/backbone.pt
 experiment --data-root other
 made 7
 says calls "--backbone $PWD/run/backbone.pt"
+touch -d tomorrow run/backbone.pt
+experiment --data-root other
+made 0
 
 # A make around it passes its variables on; they are said once.
 printf 'all:\n\t@%s x.yaml run --data-root $(abspath $(DATA)) --seed $(SEED)\n' \

@@ -8,7 +8,7 @@ cat >slurm/sbatch <<'TOOL'
 echo "$*" >>jobs
 number=$(wc -l <jobs)
 echo "${!#}" >"job-$number"
-echo "$number"
+echo "$number;cluster"
 TOOL
 # Out of reach at first, then with the last job, then without.
 cat >slurm/squeue <<'TOOL'
@@ -37,7 +37,11 @@ says err "a job failed; the logs are in $PWD/run/slurm"
 says out 9
 [ "$(wc -l <asked)" -eq 4 ]
 says jobs "--caches $PWD/run/calibrated.h5"
-says jobs "--dependency=afterok:8"
+says jobs "--dependency=afterok:8 "
+[ "$(grep -c -- --array=1-4 jobs)" -eq 2 ]
+sed -n 2p jobs >collect-job
+says collect-job "--array=1-4"
+says collect-job "--dependency=afterok:1 "
 says job-9 "--medial $PWD/run/medial.h5 --plan $PWD/run/plan.h5"
 
 # runs NUMBER WANTED [VARIABLE=VALUE...]: the job calls its tool so.
@@ -52,7 +56,9 @@ runs 2 "--shard 3/4 --out $PWD/run/parts/medial-3.h5 --threads 8 --seed 2" \
   SLURM_ARRAY_TASK_ID=3 SLURM_CPUS_PER_TASK=8 SLURM_CPUS_ON_NODE=16
 [ -f run/steps/collect-3.json ]
 runs 3 "--out $PWD/run/medial.h5 --force --threads 16 --seed 2" SLURM_CPUS_ON_NODE=16
+[ -f run/steps/collect-merge.json ]
 runs 5 "--out $PWD/run/study.h5 --force --threads 1 --seed 2"
+[ -f run/steps/search-merge.json ]
 
 # A backbone that is made first, and one that was put there.
 touch x.backbone.sh

@@ -77,6 +77,10 @@ Parts open_parts(const TrainOptions& options) {
   };
   keep(parts.train, data::Part::kTrain);
   keep(parts.held_out, data::Part::kTest);
+  log::warning(
+      "{}: is one set without a training part: {} of its samples train the backbone, which "
+      "will know them; collect and measure on others",
+      parts.train.samples->name(), parts.train.indices.size());
   return parts;
 }
 
