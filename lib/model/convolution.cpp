@@ -68,7 +68,7 @@ ImageSize output_size_of(const ConvolutionSpec& spec, ImageSize size) {
 }
 
 // oneDNN's channels-last kernel multiplies a row of the output at a time, which is too
-// little work on images of 4 pixels: there its kernel for channels in blocks of 16 is half as
+// little work on images of 4 pixels: there its kernel for channels in blocks of a vector is half as
 // fast again (512 channels, 4x4, AVX-512), reordering included.
 bool prefers_blocks(const ConvolutionSpec& spec, ImageSize output) {
   constexpr std::int64_t kBlock = 16, kNarrow = 4;
@@ -99,12 +99,13 @@ dnnl::inner_product_forward::primitive_desc describe_product(const ConvolutionSp
   return {operation, attributes(spec.epilogue, target), cpu()};
 }
 
-dnnl::convolution_forward::primitive_desc describe(const ConvolutionSpec& spec, std::int64_t rows,
-                                                   ImageSize size) {
+using PrimitiveDescription = dnnl::convolution_forward::primitive_desc;
+
+PrimitiveDescription describe_in(Format layout, const ConvolutionSpec& spec, std::int64_t rows,
+                                 ImageSize size) {
   const auto type = type_of(spec.weight.scalar_type());
   const std::int64_t out = spec.weight.size(0), in = spec.weight.size(1) * spec.groups;
   const ImageSize output = output_size_of(spec, size);
-  const Format layout = prefers_blocks(spec, output) ? Format::nChw16c : Format::nhwc;
   const memory::desc source({rows, in, size.height, size.width}, type, layout);
   const memory::desc target({rows, out, output.height, output.width}, type, layout);
   const std::int64_t kh = spec.weight.size(2), kw = spec.weight.size(3);
@@ -120,6 +121,27 @@ dnnl::convolution_forward::primitive_desc describe(const ConvolutionSpec& spec, 
       dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, source, weights,
       bias, target, stride, dilation, padding, padding);
   return {operation, attributes(spec.epilogue, target), cpu()};
+}
+
+// oneDNN has a kernel for anything: where nothing else fits, one to compare others with, which
+// takes a hundred times as long.
+bool is_reference(const PrimitiveDescription& made) {
+  return std::string(made.impl_info_str()).find("ref") != std::string::npos;
+}
+// Of its own for convolutions; else it unfolds the image first.
+bool is_direct(const PrimitiveDescription& made) {
+  return !is_reference(made) && std::string(made.impl_info_str()).find("gemm") == std::string::npos;
+}
+
+PrimitiveDescription describe(const ConvolutionSpec& spec, std::int64_t rows, ImageSize size) {
+  if (prefers_blocks(spec, output_size_of(spec, size))) {
+    // The blocks are as long as the processor's vectors; those of another have no fast kernel.
+    for (const Format blocks : {Format::nChw16c, Format::nChw8c}) {
+      PrimitiveDescription made = describe_in(blocks, spec, rows, size);
+      if (is_direct(made)) return made;
+    }
+  }
+  return describe_in(Format::nhwc, spec, rows, size);
 }
 
 // The same by LibTorch's operations: for sums that broadcast, and for its error messages.
@@ -211,8 +233,7 @@ bool Convolution::supports(const ConvolutionSpec& spec) {
     // Any image that the kernel fits on tells which implementation there is.
     const std::int64_t height = 16 + spec.dilation[0] * spec.weight.size(2);
     const std::int64_t width = 16 + spec.dilation[1] * spec.weight.size(3);
-    const std::string name = describe(spec, 1, {height, width}).impl_info_str();
-    return name.find("ref") == std::string::npos && name.find("gemm") == std::string::npos;
+    return is_direct(describe(spec, 1, {height, width}));
   } catch (const dnnl::error&) {
     return false;
   }
@@ -249,6 +270,10 @@ at::Tensor Convolution::run(const at::Tensor& x, const at::Tensor& other) const 
 
 const ConvolutionSpec& Convolution::spec() const {
   return state_->spec;
+}
+
+bool Convolution::is_fast_on(std::int64_t rows, ImageSize size) const {
+  return covers_image(state_->spec, size) || !is_reference(describe(state_->spec, rows, size));
 }
 
 ImageSize Convolution::output_size(ImageSize size) const {

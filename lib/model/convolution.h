@@ -45,6 +45,8 @@ class Convolution {
   at::Tensor run(const at::Tensor& x, const at::Tensor& other) const;
 
   const ConvolutionSpec& spec() const;
+  // Whether the kernel for so many images of that size is a fast one.
+  bool is_fast_on(std::int64_t rows, ImageSize size) const;
   ImageSize output_size(ImageSize size) const;  // below 1 where the kernel does not fit
   // As run(), on memory that the caller answers for: `rows` images one after the other, channels
   // last, of the weights' type. other: nullptr unless the epilogue adds.

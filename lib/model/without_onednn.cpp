@@ -29,6 +29,9 @@ at::Tensor Convolution::run(const at::Tensor&, const at::Tensor&) const {
 const ConvolutionSpec& Convolution::spec() const {
   not_asked();
 }
+bool Convolution::is_fast_on(std::int64_t, ImageSize) const {
+  not_asked();
+}
 ImageSize Convolution::output_size(ImageSize) const {
   not_asked();
 }

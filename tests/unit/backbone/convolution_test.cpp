@@ -67,6 +67,29 @@ TEST_F(Convolutions, EqualLibTorchs) {
   }
 }
 
+// oneDNN answers any question, some by a kernel that takes a hundred times as long.
+TEST_F(Convolutions, HaveAFastKernelForEverySizeOfImage) {
+  for (auto spec : {spec_of(64, 64, 3, 1, 1, 1, 1), spec_of(16, 48, 3, 1, 1, 1, 1),
+                    spec_of(32, 24, 3, 2, 1, 1, 1), spec_of(48, 64, 1, 1, 0, 1, 1),
+                    spec_of(64, 64, 5, 1, 2, 1, 1), spec_of(64, 64, 5, 3, 2, 1, 1),
+                    spec_of(64, 64, 5, 2, 2, 1, 64), spec_of(16, 16, 3, 1, 1, 1, 16)}) {
+    for (const bool add : {false, true}) {
+      spec.epilogue.add = add;
+      spec.epilogue.kind = Epilogue::Kind::kLeaky;
+      if (!Convolution::supports(spec)) continue;
+      const Convolution convolution(spec);
+      for (const std::int64_t side : {1, 2, 3, 4, 5, 8, 16, 33}) {
+        // Of a depthwise kernel that hardly fits on the image nothing is left to be slow.
+        if (spec.groups > 1 && side <= spec.weight.size(2) / 2) continue;
+        for (const std::int64_t rows : {1, 16}) {
+          EXPECT_TRUE(convolution.is_fast_on(rows, {side, side}))
+              << spec.weight.sizes() << " on " << side << ", rows " << rows << ", add " << add;
+        }
+      }
+    }
+  }
+}
+
 TEST_F(Convolutions, AddAndActivateInTheSamePass) {
   using Kind = Epilogue::Kind;
   const at::Tensor x = at::randn({5, 16, 7, 7}), other = at::randn({5, 24, 7, 7});
