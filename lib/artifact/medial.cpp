@@ -113,11 +113,13 @@ MedialReader::State::State(const std::string& file) : holder(file), path(file) {
   rows = read_medial_rows(root);
   blocks = root.read<std::int64_t>("blocks");
   std::int64_t in_blocks = 0;
+  bool sound = true;
   for (const auto count : blocks) {
-    if (count <= 0 || count > rows.size() - in_blocks) in_blocks = rows.size();
+    sound = count > 0 && count <= rows.size() - in_blocks;
+    if (!sound) break;
     in_blocks += count;
   }
-  if (in_blocks != rows.size()) {
+  if (!sound || in_blocks != rows.size()) {
     fail(ExitCode::kCorrupt, "{}: /blocks: does not add up to the {} rows", path, rows.size());
   }
   open_sources(path);
@@ -316,6 +318,9 @@ void require_made_alike(const MedialReader& medial, const std::string& transform
 }
 
 std::string precision_of_collection(const io::Provenance& medial) {
+  // A merged file's own configuration is that of the merger.
+  const auto part = medial.inputs.find("part0000");
+  if (part != medial.inputs.end()) return precision_of_collection(part->second);
   const bool lower = medial.config.find("backbone.precision: bfloat16\n") != std::string::npos;
   return lower ? "bfloat16" : "float32";
 }

@@ -39,9 +39,24 @@ void open_sources(const std::string& path, std::vector<Source>& sources) {
   sources.push_back(std::move(source));
 }
 
+// Shards of one collection come from the same data, cut with the same seed.
+void require_one_collection(const Source& first, const Source& other) {
+  const io::Provenance a = first.medial->provenance(), b = other.medial->provenance();
+  const auto hash = [](const io::Provenance& one) {
+    const auto data = one.inputs.find("data");
+    return data == one.inputs.end() ? std::string() : data->second.content_hash;
+  };
+  if (a.seed == b.seed && hash(a) == hash(b)) return;
+  fail(ExitCode::kIncompatible,
+       "{} is shard {} and {} shard {} of different collections (data {:.12}, seed {}; data {:.12}, "
+       "seed {}): collect all shards from the same data with the same seed",
+       first.path, first.shard, other.path, other.shard, hash(a), a.seed, hash(b), b.seed);
+}
+
 // Shards of one collection beside each other, by number; each number once.
 void order_shards(std::vector<Source>& sources) {
   std::map<std::string, std::vector<std::string>> numbers;  // "5" -> "1", "2", ...
+  std::map<std::string, const Source*> firsts;
   for (const auto& source : sources) {
     if (source.shard.empty()) continue;
     const auto parts = text::split(source.shard, '/');
@@ -49,6 +64,7 @@ void order_shards(std::vector<Source>& sources) {
       fail(ExitCode::kCorrupt, "{}: shard '{}'", source.path, source.shard);
     }
     numbers[parts[1]].push_back(parts[0]);
+    require_one_collection(*firsts.emplace(parts[1], &source).first->second, source);
   }
   for (const auto& [of, found] : numbers) {
     for (std::int64_t number = 1; std::to_string(number - 1) != of; ++number) {

@@ -147,6 +147,12 @@ Plan read_one(const io::Group& group, const PlanFile& file) {
     fail(ExitCode::kCorrupt, "{}/self_test_labels: {} for {} inputs", group.where(), tests,
          file.self_test_inputs.size(0));
   }
+  for (std::size_t i = 0; i < plan.self_test_labels.size(); ++i) {
+    const std::int32_t label = plan.self_test_labels[i], exit = plan.self_test_exits[i];
+    if (label >= 0 && label < file.classes && exit >= 0 && exit <= count) continue;
+    fail(ExitCode::kCorrupt, "{}/self_test_exits: sample {}: class {} of {} at exit {} of {}",
+         group.where(), i, label, file.classes, exit, count);
+  }
   if (group.has("certificate")) plan.certificate = read_certificate(group.group("certificate"));
   if (!group.has("runners_up")) return plan;
   const io::Group runners = group.group("runners_up");

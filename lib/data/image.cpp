@@ -19,7 +19,11 @@ void require_size(std::int64_t width, std::int64_t height, const std::string& pa
       width * height <= max_pixels) {
     return;
   }
-  fail(ExitCode::kCorrupt, "{}: an image of {}x{} pixels; at most {} a side and {} in all are read",
+  // Beyond a bound of the caller's alone the file is sound.
+  const bool sound = width > 0 && height > 0 && width <= kLargestImageSide &&
+                     height <= kLargestImageSide && width * height <= kLargestImagePixels;
+  const ExitCode code = sound ? ExitCode::kUsage : ExitCode::kCorrupt;
+  fail(code, "{}: an image of {}x{} pixels; at most {} a side and {} in all are read",
        path, width, height, kLargestImageSide, max_pixels);
 }
 

@@ -20,7 +20,7 @@ inline constexpr std::uint64_t kLargestImageFile = 256ULL << 20;
 at::Tensor read_image(const std::string& path);
 
 // The same from memory; path is for messages only. max_pixels: a bound below the usual one, for
-// images from strangers.
+// images from strangers; where an image goes beyond it, Error(kUsage).
 at::Tensor decode_image(const std::vector<std::uint8_t>& bytes, const std::string& path,
                         std::int64_t max_pixels = kLargestImagePixels);
 

@@ -60,7 +60,14 @@ std::vector<artifact::Report> read_beside(const Options& options) {
 void require_same_samples(const std::vector<artifact::Report>& others,
                           const artifact::Report& report, const Options& options) {
   for (std::size_t i = 0; i < others.size(); ++i) {
-    if (others[i].test_ids_hash == report.test_ids_hash) continue;
+    if (others[i].test_ids_hash == report.test_ids_hash) {
+      if (others[i].has_labels() == report.has_labels() || others[i].trade.empty()) continue;
+      fail(ExitCode::kIncompatible,
+           "{}: its curve is of {}, this evaluation's of {}: make both with labels, or both with "
+           "--use-labels=false",
+           options.beside[i], others[i].has_labels() ? "accuracy" : "agreement",
+           report.has_labels() ? "accuracy" : "agreement");
+    }
     fail(ExitCode::kIncompatible,
          "{}: measured on other samples ({}, {}) than this evaluation ({}, {}); curves beside "
          "each other need the same test part",

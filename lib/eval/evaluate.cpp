@@ -60,7 +60,11 @@ std::string processor_name(const std::string& device) {
 void compare_with_collection(const TestPart& part, const artifact::PlanFile& plan,
                              const Recording& recording, const at::Tensor& input,
                              const Options& options, artifact::Report& report) {
-  const io::Provenance* const medial = plan.provenance.find("medial");
+  // The one that the plan was made from stands beside its cache models, which have one, too.
+  const auto& inputs = plan.provenance.inputs;
+  const auto own = inputs.find("medial");
+  const io::Provenance* const medial =
+      own != inputs.end() ? &own->second : plan.provenance.find("medial");
   report.collected_precision =
       medial == nullptr ? "float32" : artifact::precision_of_collection(*medial);
   if (report.precision == report.collected_precision && report.cache_precision == "float32") return;
@@ -144,6 +148,9 @@ void describe_subject(artifact::Report& report, const TestPart& part,
   report.labelled = std::count_if(recording.truth.begin(), recording.truth.end(),
                                   [](std::int64_t truth) { return truth != labels::kUnknown; });
   report.class_names = plan.class_names.empty() ? part.dataset->class_names() : plan.class_names;
+  if (static_cast<std::int64_t>(report.class_names.size()) != report.classes) {
+    report.class_names.clear();
+  }
   report.output_kind = model::name_of(backbone.output_kind());
   report.cost_kind = plan.cost_kind;
   report.budget = plan.budget;

@@ -61,6 +61,14 @@ void require_transform(const artifact::PlanFile& plan, const data::Transform& tr
        plan_name, plan.transform, transform.text());
 }
 
+// Whether labels can be the truth for a backbone. Numbers without names run to the greatest that is
+// there; the classes of other kinds are known, and their order is the labels' meaning.
+bool are_of_backbone(const labels::Labels& found, const Options& options,
+                     const artifact::PlanFile& plan) {
+  const bool numbers = options.data.kind == "npy" || options.data.kind == "hdf5";
+  return numbers ? found.classes <= plan.classes : found.classes == plan.classes;
+}
+
 }  // namespace
 
 void require_unseen(const std::vector<std::uint64_t>& ids, const artifact::PlanFile& plan,
@@ -94,10 +102,18 @@ TestPart open_test_part(const Options& options, const artifact::PlanFile& plan) 
   for (const std::int64_t index : part.indices) part.ids.push_back(part.dataset->id(index));
   require_unseen(part.ids, plan, options.plan, part.dataset->name());
   if (options.use_labels && labels::has_labels(options.data, options.common)) {
-    part.truth = labels::open_labels(options.data, options.common).at(part.indices);
-  } else {
-    log::info("{}: no labels: everything is measured against the backbone", part.dataset->name());
+    const labels::Labels found = labels::open_labels(options.data, options.common);
+    if (are_of_backbone(found, options, plan)) {
+      part.truth = found.at(part.indices);
+      return part;
+    }
+    log::warning(
+        "{}: its labels are of {} classes, the backbone knows {}: they are no labels for it, and "
+        "everything is measured against the backbone",
+        part.dataset->name(), found.classes, plan.classes);
+    return part;
   }
+  log::info("{}: no labels: everything is measured against the backbone", part.dataset->name());
   return part;
 }
 

@@ -142,6 +142,8 @@ void require_header_agrees(const Group& root, const Provenance& made, const std:
 
 void write_header(Group& root, Provenance& provenance) {
   provenance.content_hash = content_hash(root);
+  // As it will be read again: a path that is no UTF-8 is not, byte by byte.
+  provenance = Provenance::from_json(provenance.json(), kProvenance);
   root.set("magic", kMagic);
   root.set("kind", provenance.kind);
   root.set("format_version", provenance.format_version);

@@ -267,6 +267,7 @@ std::vector<std::string> Group::read_texts(const std::string& name) const {
   require_room(data.handle_.id(), data.where());
   const Handle type = wrap(H5Dget_type(data.handle_.id()));
   if (H5Tget_class(type.id()) != H5T_STRING) fail(kBad, "{}: expected text", data.where());
+  if (data.shape().size() > 1) fail(kBad, "{}: expected one text a row", data.where());
   const auto count = static_cast<std::size_t>(data.rows());
   std::vector<std::string> values;
   if (count == 0) return values;

@@ -110,6 +110,9 @@ std::string Object::text(const std::string& name) const {
   const Call call;
   const Handle attribute = open_attribute(handle_.id(), where_, name);
   const Handle type = wrap(H5Aget_type(attribute.id()));
+  const Handle space = wrap(H5Aget_space(attribute.id()));
+  const auto texts = H5Sget_simple_extent_npoints(space.id());
+  if (texts != 1) fail(kBad, "{}: attribute '{}': {} texts, expected one", where_, name, texts);
   return read_text_with(type.id(), where_ + "@" + name, [&](hid_t memory, void* out) {
     return H5Aread(attribute.id(), memory, out);
   });

@@ -113,7 +113,8 @@ Labels of_numbers(const std::vector<std::int64_t>& numbers, std::int64_t samples
   if (count < samples) {
     fail(ExitCode::kIncompatible, "{}: {} labels for {} samples", source, count, samples);
   }
-  if (count > samples && options.max_samples == 0) {
+  const bool cut = options.max_samples > 0 || options.skip_bad;  // samples were left out at the end
+  if (count > samples && !cut) {
     fail(ExitCode::kIncompatible, "{}: {} labels for only {} samples", source, count, samples);
   }
   std::int64_t greatest = 0;

@@ -5,7 +5,9 @@
 #include <c10/core/GradMode.h>
 
 #include <algorithm>
+#include <exception>
 #include <limits>
+#include <new>
 #include <set>
 #include <utility>
 
@@ -123,7 +125,16 @@ std::shared_ptr<const Backbone> Backbone::load(const BackboneOptions& options,
   }
   state->hash = sha256_of_file(options.path);
   const GraphPtr as_read = state->dependencies->graph()->copy();
-  state->found = find_places(state->dependencies, example, options);
+  try {
+    state->found = find_places(state->dependencies, example, options);
+  } catch (const Error&) {
+    throw;
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {
+    fail(ExitCode::kIncompatible, "{}: cannot be looked at with other numbers of samples: {}",
+         options.path, first_line(error));
+  }
   for (const Place& place : state->found.places) state->candidates.push_back(place.candidate);
   state->whole = state->build({});
   require_same(as_read, SegmentChain(state->whole), example, options);

@@ -39,6 +39,85 @@ bool asks_for_shape(const jit::Node* node) {
   return kinds.count(node->kind().toQualString()) != 0;
 }
 
+// Operations whose result's sizes, or whose result as a number, come from the values they are
+// given.
+bool turns_values_into_sizes(const jit::Node& node) {
+  static const std::set<std::string> kinds = {"aten::nonzero",
+                                              "aten::nonzero_numpy",
+                                              "aten::argwhere",
+                                              "aten::masked_select",
+                                              "aten::index",
+                                              "aten::unique_dim",
+                                              "aten::unique_consecutive",
+                                              "aten::_unique",
+                                              "aten::_unique2",
+                                              "aten::bincount",
+                                              "aten::repeat_interleave",
+                                              "aten::item",
+                                              "aten::Int",
+                                              "aten::Float",
+                                              "aten::Bool",
+                                              "aten::IntImplicit",
+                                              "aten::FloatImplicit",
+                                              "aten::ScalarImplicit",
+                                              "aten::_local_scalar_dense",
+                                              "prim::tolist",
+                                              "aten::is_nonzero"};
+  if (kinds.count(node.kind().toQualString()) == 0) return false;
+  return true;
+}
+
+bool picks_by_second(const jit::Node& node) {
+  if (node.kind() == jit::aten::index) return true;
+  return node.inputs().size() > 1 &&
+         node.kind().toQualString() == std::string("aten::repeat_interleave") &&
+         node.inputs()[1]->type()->kind() == c10::TypeKind::IntType;
+}
+
+bool holds_such(const jit::Block* block) {
+  for (const jit::Node* node : block->nodes()) {
+    if (turns_values_into_sizes(*node)) return true;
+    if (std::any_of(node->blocks().begin(), node->blocks().end(), holds_such)) return true;
+  }
+  return false;
+}
+
+// Operations by which a multiple of the number of rows stays one, and a constant a constant.
+bool keeps_proportion(const jit::Node& node) {
+  static const std::set<std::string> kinds = {"aten::mul",
+                                              "aten::add",
+                                              "aten::sub",
+                                              "aten::neg",
+                                              "aten::div",
+                                              "aten::floordiv",
+                                              "aten::floor_divide",
+                                              "aten::true_divide",
+                                              "aten::floor",
+                                              "aten::trunc",
+                                              "aten::Int",
+                                              "aten::Float",
+                                              "aten::IntImplicit",
+                                              "aten::FloatImplicit",
+                                              "aten::ScalarImplicit",
+                                              "aten::item",
+                                              "aten::to",
+                                              "aten::detach",
+                                              "aten::clone",
+                                              "aten::tensor",
+                                              "aten::__getitem__",
+                                              "aten::slice",
+                                              "aten::len",
+                                              "aten::list",
+                                              "prim::NumToTensor",
+                                              "prim::ListConstruct",
+                                              "prim::ListUnpack",
+                                              "prim::TupleConstruct",
+                                              "prim::TupleUnpack",
+                                              "prim::TupleIndex",
+                                              "prim::unchecked_cast"};
+  return kinds.count(node.kind().toQualString()) != 0;
+}
+
 // What a size is made of: a constant, or a multiple of the number of rows.
 bool explain(const std::vector<std::int64_t>& numbers, const std::vector<Observation>& seen,
              Rebuilt::Part& part) {
@@ -90,20 +169,87 @@ bool has_rows_first(const std::vector<Observation>& seen, const jit::Value* valu
   return true;
 }
 
-// Operations that still write in place after freezing fix the order of everything.
-bool keeps_order(const jit::Block& block) {
-  for (const jit::Node* node : block.nodes()) {
-    if (node->maybeSchema() && node->schema().is_mutable()) return true;
-    for (const jit::Block* inner : node->blocks()) {
-      if (keeps_order(*inner)) return true;
-    }
-  }
-  return false;
-}
-
 }  // namespace
 
+ShapeOnly::ShapeOnly(const Dependencies& dependencies, const std::vector<Observation>& seen)
+    : dependencies_(dependencies), seen_(seen) {
+  const auto& nodes = dependencies.nodes();
+  std::vector<std::size_t> doubtful;
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    if (makes_sizes_of_values(*nodes[i]) || is_no_proportion(*nodes[i])) doubtful.push_back(i);
+  }
+  in_doubt_.resize(nodes.size());
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    const auto& behind = dependencies.behind(i);
+    in_doubt_[i] =
+        std::any_of(doubtful.begin(), doubtful.end(), [&](std::size_t j) { return behind[j]; });
+  }
+}
+
 bool ShapeOnly::operator()(const jit::Value* value) {
+  if (!follows(value)) return false;
+  const std::int64_t node = dependencies_.producer(value);
+  return node < 0 || !in_doubt_[static_cast<std::size_t>(node)];
+}
+
+// Whether sizes behind the node may hang on what the data are.
+bool ShapeOnly::makes_sizes_of_values(const jit::Node& node) {
+  if (node.blocks().empty()) {
+    if (!turns_values_into_sizes(node)) return false;
+    // Of an index the positions count, not what is indexed: its sizes are those of the positions.
+    const std::size_t first = picks_by_second(node) ? 1 : 0;
+    for (std::size_t i = first; i < node.inputs().size(); ++i) {
+      if (!follows(node.inputs()[i])) return true;
+    }
+    return false;
+  }
+  // Which branch is taken, and how often a loop runs.
+  const std::size_t decides = node.kind() == jit::prim::Loop ? 2 : 1;
+  for (std::size_t i = 0; i < decides; ++i) {
+    if (!follows(node.inputs()[i])) return true;
+  }
+  if (node.kind() == jit::prim::Loop && !is_constant(node.blocks()[0]->outputs()[0])) return true;
+  return std::any_of(node.blocks().begin(), node.blocks().end(), holds_such);
+}
+
+// Whether the node computes a number from one that differs between batches, in a way that need not
+// go on as it began: a limit, a comparison, the number of pieces.
+bool ShapeOnly::is_no_proportion(const jit::Node& node) {
+  if (!node.blocks().empty() || asks_for_shape(&node) || keeps_proportion(node)) return false;
+  const bool number =
+      std::any_of(node.outputs().begin(), node.outputs().end(), [&](const jit::Value* output) {
+        const auto kind = output->type()->kind();
+        return kind == c10::TypeKind::IntType || kind == c10::TypeKind::BoolType ||
+               kind == c10::TypeKind::FloatType || kind == c10::TypeKind::ListType ||
+               (!seen_.empty() && seen_[0].is_number(output));
+      });
+  if (!number) return false;
+  bool varies = false;
+  for (const jit::Value* input : node.inputs()) {
+    if (!follows(input)) return false;  // not of sizes alone: nobody takes it for a fact
+    varies = varies || !is_fixed(input);
+  }
+  return varies;
+}
+
+// Whether all batches that were looked at have the same number here.
+bool ShapeOnly::is_fixed(const jit::Value* value) {
+  if (is_constant(value)) return true;
+  if (!seen_.empty() && seen_[0].is_number(value)) {
+    const auto& first = seen_[0].entries.at(value).numbers;
+    return std::all_of(seen_.begin(), seen_.end(), [&](const Observation& one) {
+      return one.is_number(value) && one.entries.at(value).numbers == first;
+    });
+  }
+  const std::int64_t node = dependencies_.producer(value);
+  if (node < 0) return false;
+  const jit::Node* producer = dependencies_.nodes()[static_cast<std::size_t>(node)];
+  if (!producer->blocks().empty()) return false;
+  return std::all_of(producer->inputs().begin(), producer->inputs().end(),
+                     [&](const jit::Value* input) { return is_fixed(input); });
+}
+
+bool ShapeOnly::follows(const jit::Value* value) {
   if (is_constant(value)) return true;
   const std::int64_t node = dependencies_.producer(value);
   if (node < 0) return false;
@@ -112,7 +258,7 @@ bool ShapeOnly::operator()(const jit::Value* value) {
   const jit::Node* producer = dependencies_.nodes()[static_cast<std::size_t>(node)];
   bool result = producer->blocks().empty();
   if (result && !asks_for_shape(producer)) {
-    for (const jit::Value* input : producer->inputs()) result = result && (*this)(input);
+    for (const jit::Value* input : producer->inputs()) result = result && follows(input);
   }
   known_[node] = result;
   return result;
@@ -124,7 +270,11 @@ Dependencies::Dependencies(const GraphPtr& graph) : graph_(graph) {
     for (const jit::Value* output : node->outputs()) producers_[output] = nodes_.size();
     nodes_.push_back(node);
   }
-  const bool ordered = keeps_order(*graph->block());
+  // Operations that still write in place after freezing fix the order of everything.
+  for (std::size_t i = 0; i < nodes_.size(); ++i) {
+    if (writes(nodes_[i])) last_write_ = static_cast<std::int64_t>(i);
+  }
+  const bool ordered = last_write_ >= 0;
   uses_.resize(nodes_.size());
   behind_.resize(nodes_.size());
   for (std::size_t i = 0; i < nodes_.size(); ++i) {
@@ -149,8 +299,8 @@ std::int64_t Dependencies::producer(const jit::Value* value) const {
   return found == producers_.end() ? -1 : static_cast<std::int64_t>(found->second);
 }
 
-std::int64_t Dependencies::output_node() const {
-  return producer(graph_->outputs().at(0));
+std::int64_t Dependencies::last_node() const {
+  return std::max(producer(graph_->outputs().at(0)), last_write_);
 }
 
 Observation observe(const Dependencies& dependencies, const Tensors& inputs) {
@@ -210,11 +360,13 @@ Observation observe(const Dependencies& dependencies, const Tensors& inputs) {
 
 std::vector<Cut> find_cuts(const Dependencies& dependencies, const std::vector<Observation>& seen) {
   std::vector<Cut> cuts;
-  const std::int64_t last = dependencies.output_node();
+  const std::int64_t last = dependencies.last_node();
   if (last < 0) return cuts;
+  jit::Value* const result = dependencies.graph()->outputs().at(0);
+  const std::int64_t result_node = dependencies.producer(result);
   const auto& nodes = dependencies.nodes();
   const auto& needed = dependencies.behind(static_cast<std::size_t>(last));
-  ShapeOnly shape_only(dependencies);
+  ShapeOnly shape_only(dependencies, seen);
   // What every node gives that the rest could rebuild instead of computing it.
   std::map<const jit::Value*, Rebuilt> known;
   std::vector<bool> rebuildable(nodes.size(), false);
@@ -245,6 +397,9 @@ std::vector<Cut> find_cuts(const Dependencies& dependencies, const std::vector<O
         if (is_before || rebuildable[static_cast<std::size_t>(from)]) crossing.insert(used);
       }
     }
+    // What comes behind the cut may only write to an output that is there before it.
+    const bool is_made = result_node < 0 || before[static_cast<std::size_t>(result_node)];
+    if (is_made && result != value) crossing.insert(result);
     Cut cut{value, i, {}};
     bool alone = crossing.count(value) != 0;
     for (jit::Value* used : crossing) {
@@ -304,7 +459,7 @@ GraphPtr extract(const Dependencies& dependencies, const Cut* from, const Cut* t
     }
   }
   jit::Value* result = to ? to->value : dependencies.graph()->outputs().at(0);
-  const std::int64_t last = dependencies.producer(result);
+  const std::int64_t last = to ? dependencies.producer(result) : dependencies.last_node();
   if (last >= 0) {
     const auto& wanted = dependencies.behind(static_cast<std::size_t>(last));
     for (std::size_t i = 0; i < dependencies.nodes().size(); ++i) {

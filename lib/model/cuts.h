@@ -40,7 +40,8 @@ class Dependencies {
   std::int64_t producer(const torch::jit::Value* value) const;
   // All values that a node and the blocks in it take from outside it.
   const std::vector<torch::jit::Value*>& uses(std::size_t node) const { return uses_[node]; }
-  std::int64_t output_node() const;
+  // The one that the output is whole behind: its producer, or a later one that writes in place.
+  std::int64_t last_node() const;
 
  private:
   GraphPtr graph_;
@@ -48,17 +49,7 @@ class Dependencies {
   std::map<const torch::jit::Value*, std::size_t> producers_;
   std::vector<std::vector<torch::jit::Value*>> uses_;
   std::vector<std::vector<bool>> behind_;
-};
-
-// Whether a value follows from shapes and types, and from nothing in the data.
-class ShapeOnly {
- public:
-  explicit ShapeOnly(const Dependencies& dependencies) : dependencies_(dependencies) {}
-  bool operator()(const torch::jit::Value* value);
-
- private:
-  const Dependencies& dependencies_;
-  std::map<std::int64_t, bool> known_;  // by node
+  std::int64_t last_write_ = -1;
 };
 
 // What every top-level value was in a run: tensors by their sizes, ints and int lists by
@@ -72,7 +63,33 @@ struct Observation {
     bool is_number = false;  // numbers hold an int, a bool, an int[] or an integer scalar tensor
   };
   std::map<const torch::jit::Value*, Entry> entries;
+  bool is_number(const torch::jit::Value* value) const {
+    const auto entry = entries.find(value);
+    return entry != entries.end() && entry->second.is_number;
+  }
 };
+
+// Whether a value follows from shapes and types, and from nothing in the data; and whether what a
+// few batches show of it holds for all: a size of what was picked by its values need not, nor the
+// number of pieces that a batch is cut into.
+class ShapeOnly {
+ public:
+  // Both must outlive it.
+  ShapeOnly(const Dependencies& dependencies, const std::vector<Observation>& seen);
+  bool operator()(const torch::jit::Value* value);
+
+ private:
+  bool follows(const torch::jit::Value* value);
+  bool is_fixed(const torch::jit::Value* value);
+  bool makes_sizes_of_values(const torch::jit::Node& node);
+  bool is_no_proportion(const torch::jit::Node& node);
+
+  const Dependencies& dependencies_;
+  const std::vector<Observation>& seen_;
+  std::map<std::int64_t, bool> known_;  // by node
+  std::vector<bool> in_doubt_;          // by node
+};
+
 // Runs the graph and looks at every value. Throws c10::Error as the graph does.
 Observation observe(const Dependencies& dependencies, const Tensors& inputs);
 

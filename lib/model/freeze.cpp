@@ -15,6 +15,7 @@
 #include <torch/csrc/jit/passes/shape_analysis.h>
 #include <torch/csrc/jit/serialization/import.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <set>
@@ -23,6 +24,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "model/graph_parts.h"
 #include "model/load_guard.h"
 
 namespace cachectl::model {
@@ -168,6 +170,43 @@ jit::Value* dict_entry(jit::Node* dict, const std::string& key) {
   return nullptr;
 }
 
+// Which of `count` parts `output` names by its number; -1: none.
+std::int64_t number_of(const std::string& output, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    if (output == std::to_string(i)) return static_cast<std::int64_t>(i);
+  }
+  return -1;
+}
+
+// Of a list or tuple that is computed, or changed after it was made: taken out when it is done.
+jit::Value* part_of_result(jit::Graph& graph, jit::Value* result, const std::string& output) {
+  constexpr std::size_t kMostParts = 1000;
+  jit::WithInsertPoint at_end(graph.return_node());
+  if (const auto list = result->type()->cast<c10::ListType>()) {
+    if (!list->getElementType()->isSubtypeOf(*c10::TensorType::get())) return nullptr;
+    const std::int64_t number = output.empty() ? 0 : number_of(output, kMostParts);
+    if (number < 0) return nullptr;
+    return graph.insert(jit::Symbol::fromQualString("aten::__getitem__"),
+                        {result, graph.insertConstant(number)});
+  }
+  const auto tuple = result->type()->cast<c10::TupleType>();
+  if (!tuple) return nullptr;
+  const auto& types = tuple->elements();
+  std::int64_t number = output.empty() ? -1 : number_of(output, types.size());
+  for (std::size_t i = 0; i < types.size() && number < 0; ++i) {
+    const bool is_tensor = types[i]->isSubtypeOf(*c10::TensorType::get());
+    const bool named = tuple->schema() && tuple->schema()->arguments()[i].name() == output;
+    if (output.empty() ? is_tensor : named) number = static_cast<std::int64_t>(i);
+  }
+  if (number < 0 ||
+      !types[static_cast<std::size_t>(number)]->isSubtypeOf(*c10::TensorType::get())) {
+    return nullptr;
+  }
+  jit::Node* taken = graph.createTupleIndex(result, graph.insertConstant(number),
+                                            types[static_cast<std::size_t>(number)]);
+  return graph.insertNode(taken)->output();
+}
+
 // The graph's result becomes the one tensor that `output` names.
 void select_output(jit::Graph& graph, const std::string& output, const std::string& path) {
   if (graph.outputs().size() != 1) return;
@@ -175,7 +214,9 @@ void select_output(jit::Graph& graph, const std::string& output, const std::stri
   if (result->type()->isSubtypeOf(*c10::TensorType::get())) return;
   jit::Node* node = result->node();
   jit::Value* chosen = nullptr;
-  if (node->kind() == jit::prim::TupleConstruct || node->kind() == jit::prim::ListConstruct) {
+  // What else uses a list may change it.
+  const bool is_list = node->kind() == jit::prim::ListConstruct && result->uses().size() == 1;
+  if (node->kind() == jit::prim::TupleConstruct || is_list) {
     const auto parts = node->inputs();
     std::vector<std::string> names;
     if (const auto tuple = result->type()->cast<c10::TupleType>(); tuple && tuple->schema()) {
@@ -203,6 +244,8 @@ void select_output(jit::Graph& graph, const std::string& output, const std::stri
     jit::WithInsertPoint at_end(graph.return_node());
     chosen = graph.insert(jit::Symbol::fromQualString("aten::__getitem__"),
                           {result, graph.insertConstant(output)});
+  } else {
+    chosen = part_of_result(graph, result, output);
   }
   if (!chosen) {
     fail(ExitCode::kIncompatible, "{}: forward returns a {}; {}: name it by backbone.output", path,
@@ -253,6 +296,20 @@ void make_functional(GraphPtr& graph) {
   jit::EliminateDeadCode(graph);
 }
 
+// A view wants the values to lie as the shape says, which they do not where a convolution left
+// them channels last. Where nothing writes, a copy serves as well as a view.
+void reshape_instead_of_view(jit::Block& block) {
+  for (auto it = block.nodes().begin(); it != block.nodes().end();) {
+    jit::Node* node = *it++;
+    for (jit::Block* inner : node->blocks()) reshape_instead_of_view(*inner);
+    const bool to_shape = node->kind() == jit::aten::view &&
+                          node->input(1)->type()->kind() == c10::TypeKind::ListType;
+    if (!to_shape) continue;
+    node->replaceWithNewSymbol(jit::aten::reshape);
+    node->destroy();
+  }
+}
+
 }  // namespace
 
 std::string first_line(const std::exception& error) {
@@ -285,6 +342,7 @@ Frozen load_frozen(const FreezeOptions& options, const Tensors& inputs, const st
     jit::OptimizeFrozenGraph(graph);
     jit::EliminateCommonSubexpression(graph);
     jit::EliminateDeadCode(graph);
+    if (!writes_to_tensors(*graph->block())) reshape_instead_of_view(*graph->block());
   } catch (const Error&) {
     throw;
   } catch (const std::exception& error) {

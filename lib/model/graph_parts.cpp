@@ -1,5 +1,7 @@
 #include "model/graph_parts.h"
 
+#include <algorithm>
+
 namespace cachectl::model {
 namespace jit = torch::jit;
 namespace {
@@ -45,6 +47,34 @@ jit::Value* mapped_or_constant(jit::Value* value, ValueMap& mapped, jit::Graph& 
   jit::Node* constant = graph.createClone(value->node(), [](jit::Value* v) { return v; });
   graph.prependNode(constant);
   return mapped[value] = constant->output();
+}
+
+bool writes(const jit::Node* node) {
+  if (node->kind() == jit::prim::SetAttr) return true;
+  if (node->maybeSchema() && node->schema().is_mutable()) return true;
+  for (const jit::Block* block : node->blocks()) {
+    for (const jit::Node* inner : block->nodes()) {
+      if (writes(inner)) return true;
+    }
+  }
+  return false;
+}
+
+bool writes_to_tensors(const jit::Block& block) {
+  const auto to_tensor = [](const c10::Argument& argument) {
+    return argument.alias_info() && argument.alias_info()->isWrite() &&
+           argument.type()->kind() == c10::TypeKind::TensorType;
+  };
+  for (const jit::Node* node : block.nodes()) {
+    if (node->maybeSchema() && node->schema().is_mutable()) {
+      const auto& arguments = node->schema().arguments();
+      if (std::any_of(arguments.begin(), arguments.end(), to_tensor)) return true;
+    }
+    for (const jit::Block* inner : node->blocks()) {
+      if (writes_to_tensors(*inner)) return true;
+    }
+  }
+  return false;
 }
 
 std::vector<jit::Value*> outside_uses(jit::Node* node) {

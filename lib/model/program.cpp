@@ -66,28 +66,6 @@ struct Step {
   }
 };
 
-// Lists that grow are no matter: they pass between the steps by reference, in order.
-bool writes_to_tensor(const jit::Node& node) {
-  if (!node.maybeSchema() || !node.schema().is_mutable()) return false;
-  for (const c10::Argument& argument : node.schema().arguments()) {
-    if (argument.alias_info() && argument.alias_info()->isWrite() &&
-        argument.type()->kind() == c10::TypeKind::TensorType) {
-      return true;
-    }
-  }
-  return false;
-}
-
-bool writes_in_place(const jit::Block& block) {
-  for (const jit::Node* node : block.nodes()) {
-    if (writes_to_tensor(*node)) return true;
-    for (const jit::Block* inner : node->blocks()) {
-      if (writes_in_place(*inner)) return true;
-    }
-  }
-  return false;
-}
-
 // A graph's nodes as convolutions and the stretches between them.
 class Plan {
  public:
@@ -269,7 +247,7 @@ Program::Program(const GraphPtr& graph, Kernels kernels)
   for (const jit::Value* input : graph->inputs()) {
     state_->written.push_back(aliases.hasWriters(input));
   }
-  if (kernels != Kernels::kFused || writes_in_place(*graph->block())) return;
+  if (kernels != Kernels::kFused || writes_to_tensors(*graph->block())) return;
   Plan plan(graph);
   if (!plan.fused_any()) return;
   state_->steps = plan.take_steps();

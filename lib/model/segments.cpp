@@ -3,6 +3,8 @@
 #include <ATen/ATen.h>
 
 #include <cstring>
+#include <exception>
+#include <new>
 #include <utility>
 
 #include "base/error.h"
@@ -80,18 +82,30 @@ const std::vector<std::string>& SegmentChain::candidates() const {
 Tensors SegmentChain::run(std::size_t segment, Tensors live) const {
   const Program& program = state_->programs.at(segment);
   const bool last = segment + 1 == size();
+  const auto part = [&] {
+    return last ? std::string("the last segment") : "the segment up to " + state_->names[segment];
+  };
+  at::Tensor output;
+  std::int64_t rows = 0;
   try {
     if (segment == 0) live = state_->inputs.prepare(live);
-    at::Tensor output = program.run(std::move(live));
+    rows = live.at(0).size(0);
+    output = program.run(std::move(live));
     if (last) output = output.to(at::kFloat);
-    return {std::move(output)};
   } catch (const Error&) {
     throw;
-  } catch (const c10::Error& error) {
-    fail(ExitCode::kIncompatible, "{}: {}: {}", state_->path,
-         last ? std::string("the last segment") : "the segment up to " + state_->names[segment],
-         first_line(error));
+  } catch (const std::bad_alloc&) {
+    throw;
+  } catch (const std::exception& error) {  // the interpreter's are no c10::Error
+    fail(ExitCode::kIncompatible, "{}: {}: {}", state_->path, part(), first_line(error));
   }
+  // Whoever reads the answers counts on one for each sample.
+  if (output.dim() == 0 || output.size(0) != rows) {
+    fail(ExitCode::kIncompatible,
+         "{}: {} gives {} for {} samples: its answers depend on the size of the batch",
+         state_->path, part(), text::shape(output.sizes().vec()), rows);
+  }
+  return {std::move(output)};
 }
 
 at::Tensor SegmentChain::run(const Tensors& inputs) const {

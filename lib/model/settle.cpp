@@ -80,7 +80,7 @@ bool has_control_flow(const GraphPtr& graph) {
 bool settle(const GraphPtr& graph, const std::vector<Observation>& seen) {
   const std::size_t before = branches(*graph->block());
   const Dependencies dependencies(graph);
-  ShapeOnly shape_only(dependencies);
+  ShapeOnly shape_only(dependencies, seen);
   for (jit::Node* node : dependencies.nodes()) {
     for (jit::Value* output : node->outputs()) {
       set_ranks(output, seen);

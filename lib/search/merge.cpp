@@ -56,9 +56,15 @@ artifact::Study merge(const std::vector<std::string>& paths) {
     }
   }
   require_all(whole, paths.size());
-  std::stable_sort(whole.layers.begin(), whole.layers.end(), [](const auto& a, const auto& b) {
-    return std::tie(a.flops_before, a.layer, a.bracket) <
-           std::tie(b.flops_before, b.layer, b.bracket);
+  // As one run has them: in the order that was asked for, which older files don't tell.
+  const auto place = [&](const artifact::LayerStudy& one) {
+    return std::find(whole.asked.begin(), whole.asked.end(),
+                     artifact::StudyUnit{one.layer, one.bracket}) -
+           whole.asked.begin();
+  };
+  std::stable_sort(whole.layers.begin(), whole.layers.end(), [&](const auto& a, const auto& b) {
+    return std::make_tuple(place(a), a.flops_before, a.layer, a.bracket) <
+           std::make_tuple(place(b), b.flops_before, b.layer, b.bracket);
   });
   return whole;
 }

@@ -136,9 +136,19 @@ bool is_of(const artifact::Study& study, const std::map<std::string, io::Provena
   });
 }
 
+// Whether a study holds nothing beyond these units.
+bool is_within(const artifact::Study& study, const std::vector<artifact::StudyUnit>& units) {
+  return std::all_of(study.layers.begin(), study.layers.end(), [&](const auto& layer) {
+    return std::find(units.begin(), units.end(),
+                     artifact::StudyUnit{layer.layer, layer.bracket}) != units.end();
+  });
+}
+
+// units: those of this shard.
 artifact::Study begun(Options& options, const artifact::MedialReader& medial,
                       const std::map<std::string, io::Provenance>& inputs,
-                      const std::filesystem::path& partial) {
+                      const std::filesystem::path& partial,
+                      const std::vector<artifact::StudyUnit>& units) {
   artifact::Study study;
   study.classes = medial.classes();
   study.validation_samples =
@@ -157,15 +167,16 @@ artifact::Study begun(Options& options, const artifact::MedialReader& medial,
   }
   artifact::Study found = artifact::read_study(partial.string());
   if (found.settings != study.settings || found.train_ids_hash != study.train_ids_hash ||
-      found.validation_ids_hash != study.validation_ids_hash || !is_of(found, inputs)) {
+      found.validation_ids_hash != study.validation_ids_hash || !is_of(found, inputs) ||
+      !is_within(found, units)) {
     if (options.common.force) {
-      log::warning("{}: an earlier search with other settings or files; begins anew",
+      log::warning("{}: an earlier search with other settings, files or shard; begins anew",
                    partial.string());
       return study;
     }
     fail(ExitCode::kIncompatible,
-         "{}: begun with other settings or files; use the same ones, or --force to begin anew. "
-         "It has\n{}and this run has\n{}",
+         "{}: begun with other settings, files or another --shard; use the same ones, or --force to "
+         "begin anew. It has\n{}and this run has\n{}",
          partial.string(), found.settings, study.settings);
   }
   return found;
@@ -183,41 +194,42 @@ void search(Options& options) {
   const auto partial = io::partial_path(options.out);
   const std::map<std::string, io::Provenance> inputs = {{"medial", medial.provenance()},
                                                         {"profile", profile.provenance}};
-  artifact::Study study = begun(options, medial, inputs, partial);
-  study.asked = artifact::units_of(names, options.brackets);
+  // In order of depth, then bracket; a shard's are all that don't depend on others.
+  const auto all_units = artifact::units_of(names, options.brackets);
+  std::vector<artifact::StudyUnit> asked;
+  for (std::size_t u = shard.index; u < all_units.size(); u += shard.count) {
+    asked.push_back(all_units[u]);
+  }
+  if (asked.empty()) {
+    fail(ExitCode::kNothingProcessed, "--shard {}: no layer is left for it; there are {} to share",
+         options.shard, all_units.size());
+  }
+  artifact::Study study = begun(options, medial, inputs, partial, asked);
+  study.asked = all_units;
 
-  // The units of this shard, in order of depth, then bracket; all that don't depend on others.
   struct Unit {
     std::size_t layer = 0, place = 0;
   };
   std::vector<Unit> units;
-  std::size_t number = 0;
-  for (std::size_t layer = 0; layer < names.size(); ++layer) {
-    for (std::int64_t bracket = 0; bracket < options.brackets; ++bracket) {
-      if (number++ % shard.count != shard.index) continue;
-      const auto found = std::find_if(study.layers.begin(), study.layers.end(),
-                                      [&](const artifact::LayerStudy& one) {
-                                        return one.layer == names[layer] && one.bracket == bracket;
-                                      });
-      Unit unit;
-      unit.layer = layer;
-      unit.place = static_cast<std::size_t>(found - study.layers.begin());
-      if (found == study.layers.end()) {
-        const auto& candidate = profile.candidate(names[layer]);
-        artifact::LayerStudy fresh;
-        fresh.layer = names[layer];
-        fresh.shape = medial.layer(names[layer]).shape;
-        fresh.flops_before = candidate.flops_before;
-        fresh.flops_after = candidate.flops_after;
-        fresh.bracket = bracket;
-        study.layers.push_back(std::move(fresh));
-      }
-      units.push_back(unit);
+  for (const auto& one : asked) {
+    const auto found = std::find_if(study.layers.begin(), study.layers.end(), [&](const auto& known) {
+      return artifact::StudyUnit{known.layer, known.bracket} == one;
+    });
+    Unit unit;
+    unit.layer = static_cast<std::size_t>(std::find(names.begin(), names.end(), one.layer) -
+                                          names.begin());
+    unit.place = static_cast<std::size_t>(found - study.layers.begin());
+    if (found == study.layers.end()) {
+      const auto& candidate = profile.candidate(one.layer);
+      artifact::LayerStudy fresh;
+      fresh.layer = one.layer;
+      fresh.shape = medial.layer(one.layer).shape;
+      fresh.flops_before = candidate.flops_before;
+      fresh.flops_after = candidate.flops_after;
+      fresh.bracket = one.bracket;
+      study.layers.push_back(std::move(fresh));
     }
-  }
-  if (units.empty()) {
-    fail(ExitCode::kNothingProcessed, "--shard {}: no layer is left for it; there are {} to share",
-         options.shard, number);
+    units.push_back(unit);
   }
 
   learn::MedialSource source(

@@ -47,6 +47,21 @@ void require_fresh(const Options& options, const artifact::PlanFile& plan,
   }
 }
 
+// Other inputs or answers than the plan is about say nothing of it.
+void require_made_alike(const Options& options, const artifact::PlanFile& plan,
+                        const artifact::MedialReader& medial) {
+  if (!plan.transform.empty()) artifact::require_same_transform(medial, plan.transform);
+  const std::string precision = artifact::precision_of_collection(medial.provenance());
+  for (const artifact::Plan& one : plan.plans) {
+    if (!one.certificate || one.certificate->backbone_precision == precision) continue;
+    fail(ExitCode::kIncompatible,
+         "{}: the backbone answered at {}, the certificate of {} is about its answers at {}: collect "
+         "with --precision {}",
+         options.medial, precision, options.verify, one.certificate->backbone_precision,
+         one.certificate->backbone_precision);
+  }
+}
+
 struct Verdict {
   std::int64_t batch = 0, samples = 0, differing = 0;
   double epsilon = 0, delta = 0, risk = 0, upper = 1, p_value = 1;
@@ -142,6 +157,7 @@ void verify(const Options& options) {
   const artifact::MedialReader medial(options.medial);
   io::require_same_input("backbone", options.verify, plan.provenance, options.medial,
                          medial.provenance());
+  require_made_alike(options, plan, medial);
   const auto rows = rows_of(medial, options.part);
   if (rows.empty()) {
     fail(ExitCode::kNothingProcessed, "{}: has no samples in part '{}'", options.medial,

@@ -27,6 +27,8 @@ using net::ip::tcp;
 
 constexpr std::uint32_t kHeaderBytes = 16 * 1024;
 constexpr std::uint64_t kOtherBodies = 16 * 1024;  // of requests that need none
+// Bytes that are read and not understood yet. A chunk's size line has no other limit.
+constexpr std::size_t kUnreadBytes = 128 * 1024;
 // After a server's last word a client may still be sending; it is heard out that long, so
 // that the word is not lost to a reset.
 constexpr double kLingerSeconds = 2;
@@ -104,6 +106,7 @@ class HttpSession : public Connection, public std::enable_shared_from_this<HttpS
   }
 
   void read_header() {
+    head_ = {};
     parser_.emplace();
     parser_->header_limit(kHeaderBytes);
     parser_->body_limit(std::max(kOtherBodies, service_.options().max_body_bytes()));
@@ -250,20 +253,22 @@ class HttpSession : public Connection, public std::enable_shared_from_this<HttpS
     watch_for_leaving();
   }
 
-  // Whoever closes the connection while waiting wants no answer any more.
+  // Whoever closes the connection while waiting wants no answer any more. The wait goes on when the
+  // answer is out, and must not keep the inputs until then.
   void watch_for_leaving() {
-    stream_.socket().async_wait(tcp::socket::wait_read,
-                                [self = shared_from_this(), query = query_](error_code error) {
-                                  if (error || self->query_ != query) return;
-                                  char byte = 0;
-                                  error_code failed;
-                                  self->stream_.socket().non_blocking(true, failed);
-                                  const std::size_t bytes = self->stream_.socket().receive(
-                                      net::buffer(&byte, 1), tcp::socket::message_peek, failed);
-                                  if (failed == net::error::would_block || (bytes > 0 && !failed))
-                                    return;
-                                  query->cancel();
-                                });
+    const std::weak_ptr<Query> asked = query_;
+    stream_.socket().async_wait(
+        tcp::socket::wait_read, [self = shared_from_this(), asked](error_code error) {
+          const std::shared_ptr<Query> query = asked.lock();
+          if (error || !query || self->query_ != query) return;
+          char byte = 0;
+          error_code failed;
+          self->stream_.socket().non_blocking(true, failed);
+          const std::size_t bytes = self->stream_.socket().receive(
+              net::buffer(&byte, 1), tcp::socket::message_peek, failed);
+          if (failed == net::error::would_block || (bytes > 0 && !failed)) return;
+          query->cancel();
+        });
   }
 
   void on_answered(const QuerySummary& summary) {
@@ -353,7 +358,7 @@ class HttpSession : public Connection, public std::enable_shared_from_this<HttpS
   }
 
   beast::tcp_stream stream_;
-  beast::flat_buffer buffer_;
+  beast::flat_buffer buffer_{kUnreadBytes};
   net::steady_timer last_call_;
   Service& service_;
   Connections& connections_;

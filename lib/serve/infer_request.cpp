@@ -112,6 +112,7 @@ at::Tensor read_numbers(const Shape& shape, const TensorData& data,
     std::memcpy(tensor.data_ptr<float>(), binary->data(), binary->size());
   } else {
     require_nesting(data, shape);
+    if (!data.strings.empty()) throw Refusal(400, "inputs[0]: strings among the numbers");
     if (data.numbers.size() != static_cast<std::size_t>(count)) {
       throw Refusal(400, "inputs[0]: " + std::to_string(data.numbers.size()) +
                              " numbers for a tensor of " + std::to_string(count));
@@ -147,9 +148,10 @@ at::Tensor read_images(const Shape& shape, std::optional<std::string_view> binar
   if (shape.size() != 1) throw Refusal(400, "inputs[0]: images have the shape [N]");
   if (!binary) throw Refusal(400, "inputs[0]: images are sent as binary data");
   std::vector<at::Tensor> inputs;
+  PixelLimits pixels{limits.max_image_pixels, limits.max_request_pixels};
   for (const std::string_view bytes : split_bytes(*binary, shape[0])) {
     inputs.push_back(model.input_of_image(reinterpret_cast<const std::uint8_t*>(bytes.data()),
-                                          bytes.size(), limits.max_image_pixels));
+                                          bytes.size(), pixels));
   }
   return at::stack(inputs);
 }

@@ -18,6 +18,7 @@ struct RequestLimits {
   std::int64_t max_items = 1024;
   std::int64_t max_depth = 16;
   std::int64_t max_image_pixels = 16'000'000;
+  std::int64_t max_request_pixels = 128'000'000;  // of all its images
 };
 
 struct WantedOutput {

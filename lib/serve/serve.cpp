@@ -62,6 +62,7 @@ void run(const Options& options) {
       log::info("ending: what was accepted is still answered");
       server.drain();
     });
+    cancel::throw_if_requested();  // a signal that came before these were heard
     warn_of_strangers(options);
     announce(options, server, *model);
     model.reset();  // a plan that is replaced shall go

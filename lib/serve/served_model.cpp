@@ -34,6 +34,21 @@ std::optional<data::Transform> image_transform(const std::string& text,
   return data::Transform::parse(text);
 }
 
+// uint8 [3, height, width].
+at::Tensor decoded(const std::uint8_t* bytes, std::size_t size, PixelLimits& pixels) {
+  const std::int64_t most = std::min(pixels.each, pixels.left);
+  try {
+    at::Tensor image =
+        data::decode_image(std::vector<std::uint8_t>(bytes, bytes + size), "image", most);
+    pixels.left -= image.size(1) * image.size(2);
+    return image;
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::kUsage) throw;
+    throw Refusal(413, most < pixels.each ? "the images of one request are too large together"
+                                          : error.what());
+  }
+}
+
 // A step like "resize 256" makes the longer side of a narrow image arbitrarily long.
 void require_proportions(const at::Tensor& image) {
   constexpr std::int64_t kNarrowest = 20;
@@ -110,12 +125,11 @@ double ServedModel::plain_flops() const {
 }
 
 at::Tensor ServedModel::input_of_image(const std::uint8_t* bytes, std::size_t size,
-                                       std::int64_t max_pixels) const {
+                                       PixelLimits& pixels) const {
   if (!takes_images()) throw Refusal(400, "this model takes no images, only tensors");
   at::Tensor input;
   try {
-    const at::Tensor image =
-        data::decode_image(std::vector<std::uint8_t>(bytes, bytes + size), "image", max_pixels);
+    const at::Tensor image = decoded(bytes, size, pixels);
     require_proportions(image);
     // Which size the transform gives is known by doing it; steps that the image is too small
     // for are a fault like another size.

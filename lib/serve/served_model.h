@@ -24,6 +24,11 @@ struct PlanFacts {
   std::vector<std::string> class_names;  // empty where unknown
 };
 
+// Of the images of one request.
+struct PixelLimits {
+  std::int64_t each = 0, left = 0;  // left: what those that were read leave of all together
+};
+
 // A backbone and a plan, loaded and self-tested. Immutable; shared by all workers.
 class ServedModel {
  public:
@@ -45,9 +50,9 @@ class ServedModel {
   // Whether an image file can be made an input of this model.
   bool takes_images() const { return transform_.has_value(); }
   // PNG or JPEG -> float32 [item_shape]. An image that the plan's transform leaves at another
-  // size is first brought to the input's size. Throws Refusal.
-  at::Tensor input_of_image(const std::uint8_t* bytes, std::size_t size,
-                            std::int64_t max_pixels) const;
+  // size is first brought to the input's size. Its pixels are taken from the limits. Throws
+  // Refusal(400), or 413 beyond the limits.
+  at::Tensor input_of_image(const std::uint8_t* bytes, std::size_t size, PixelLimits& pixels) const;
 
  private:
   ServedModel() = default;

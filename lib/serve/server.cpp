@@ -63,26 +63,29 @@ struct Server::State {
     bound = acceptor.local_endpoint();
   }
 
+  // Throws nothing: the next connection is accepted, whatever becomes of this one.
   void take(tcp::socket socket) {
-    error_code ignored;
-    socket.set_option(tcp::no_delay(true), ignored);
-    const std::size_t open = connections.count();
-    const auto limit = static_cast<std::size_t>(service.options().connections);
-    if (open < limit) {
-      start_http_session(std::move(socket), service, connections);
-    } else if (open < limit + kRefusedAtOnce) {
-      refuse_connection(std::move(socket), service, connections);
+    try {
+      error_code ignored;
+      socket.set_option(tcp::no_delay(true), ignored);
+      const std::size_t open = connections.count();
+      const auto limit = static_cast<std::size_t>(service.options().connections);
+      if (open < limit) {
+        start_http_session(std::move(socket), service, connections);
+      } else if (open < limit + kRefusedAtOnce) {
+        refuse_connection(std::move(socket), service, connections);
+      }
+    } catch (const std::exception& error) {
+      log::error("a connection could not be served: {}", error.what());
     }
   }
 
   void accept() {
     acceptor.async_accept(net::make_strand(context), [this](error_code error, tcp::socket socket) {
-      if (!acceptor.is_open()) return;
-      if (!error) {
-        take(std::move(socket));
-        return accept();
-      }
-      if (error == net::error::operation_aborted) return;
+      // One that came in while the port was closed is answered as the others.
+      if (!error) take(std::move(socket));
+      if (!acceptor.is_open() || error == net::error::operation_aborted) return;
+      if (!error) return accept();
       log::warning("a connection could not be accepted: {}", error.message());
       again.expires_after(seconds(kRetryAcceptSeconds));
       again.async_wait([this](error_code stopped) {
@@ -111,12 +114,16 @@ struct Server::State {
     again.cancel();
     connections.drain();
     limit = Clock::now() + seconds(service.options().drain_seconds);
-    look_whether_drained();
+    look_soon();  // not now: one that was accepted a moment ago may not be counted yet
   }
 
   void look_whether_drained() {
     all_answered = connections.count() == 0;
     if (all_answered || Clock::now() >= limit) return context.stop();
+    look_soon();
+  }
+
+  void look_soon() {
     drained.expires_after(seconds(kLookSeconds));
     drained.async_wait([this](error_code error) {
       if (!error) look_whether_drained();

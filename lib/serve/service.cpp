@@ -9,6 +9,9 @@
 namespace cachectl::serve {
 namespace {
 
+// Of the largest size, in one request: decoding keeps other connections waiting.
+constexpr std::int64_t kImagesAtOnce = 8;
+
 BatchingOptions batching(const Options& options) {
   BatchingOptions made;
   made.workers = options.workers;
@@ -40,6 +43,7 @@ RequestLimits Service::limits() const {
   limits.max_items = options_.max_items;
   limits.max_depth = options_.max_depth;
   limits.max_image_pixels = static_cast<std::int64_t>(options_.max_image_mpixels * 1e6);
+  limits.max_request_pixels = kImagesAtOnce * limits.max_image_pixels;
   return limits;
 }
 
@@ -59,7 +63,8 @@ void Service::require_room() {
 std::shared_ptr<Query> Service::submit(const InferRequest& request, Clock::time_point arrival,
                                        Query::Callbacks callbacks) {
   const double wait = request.deadline_ms.value_or(options_.deadline_ms) / 1000;
-  auto query = std::make_shared<Query>(request.inputs, arrival, arrival + seconds(wait),
+  // From now on, not from the header's arrival: a long body has limits of its own.
+  auto query = std::make_shared<Query>(request.inputs, arrival, Clock::now() + seconds(wait),
                                        std::move(callbacks));
   const Admission admission = batcher_.submit(query);
   if (admission == Admission::kFull) refuse_for_queue();

@@ -87,8 +87,8 @@ std::string status_json(Service& service) {
       {"latency_bounds", metrics.latency_bounds()},
       {"exits", exits_of(metrics)},
       {"batches", static_cast<std::uint64_t>(metrics.batches())},
-      {"flops", static_cast<std::uint64_t>(metrics.flops())},
-      {"plain_flops", static_cast<std::uint64_t>(metrics.plain_flops())},
+      {"flops", metrics.flops()},  // soon beyond what 64 bits count
+      {"plain_flops", metrics.plain_flops()},
       {"queue",
        {{"items", service.batcher().queued()}, {"capacity", service.batcher().capacity()}}},
       {"connections",

@@ -48,7 +48,8 @@ std::vector<char> worth_keeping(const std::vector<Course>& courses, const at::Te
   const Course* taker = nullptr;
   for (std::size_t i = courses.size(); i-- > 0;) {
     const Course& course = courses[i];
-    if (course.best.empty()) {
+    // What it had learnt before is that of the cycle's beginning.
+    if (course.best.empty() || course.student.failed()) {
       log::warning("{} is discarded: its loss is no number", course.layer);
       continue;
     }

@@ -114,9 +114,14 @@ function charts() {
     chart("Queue", "items that wait", rows, [{ key: "queue", name: "Items", color: "var(--truth)" }], whole, 4));
 }
 
-// The exits of the plan in use with what is counted, and those that an earlier plan had.
+// The exits of the plan in use with what is counted, and those that others have or had.
 function exitsOf(status, plan) {
-  const known = [...plan.exits, { name: "backbone", depth: 1 }];
+  const depth = (name) => status.layers.find((layer) => layer.name === name)?.depth ?? 0;
+  const others = Object.keys(status.exits)
+    .filter((name) => name !== "backbone" && !plan.exits.some((exit) => exit.name === name))
+    .map((name) => ({ name, depth: depth(name) }));
+  const early = [...plan.exits, ...others].sort((a, b) => a.depth - b.depth);
+  const known = [...early, { name: "backbone", depth: 1 }];
   return known.map((exit, i) => ({
     ...exit,
     color: exitColor(i, known.length),
@@ -151,7 +156,7 @@ function draw(status) {
   const plan = planInUse(status);
   const exits = exitsOf(status, plan);
   // What can be used stays where it is while nothing of it changes.
-  const still = JSON.stringify([status.plan, status.model, plan]);
+  const still = JSON.stringify([status.plan, status.model, plan, exits.map((exit) => exit.name)]);
   if (still !== shown) {
     shown = still;
     slots.header.replaceChildren(header(status, plan));

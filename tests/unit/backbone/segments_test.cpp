@@ -248,6 +248,127 @@ def forward(self, x):
   }
 }
 
+// The last thing that a program does may be to change what it returns.
+TEST(Segments, KeepWhatIsWrittenToTheOutputAtLast) {
+  const char* const kEnds[] = {"    z[:, 0].clamp_(None, 0.01)\n",
+                               "    if bool(torch.gt(torch.max(z), 0.01)):\n"
+                               "        z.clamp_(-0.01, 0.01)\n",
+                               "    z[:, 3] = 0.5\n"};
+  for (const char* end : kEnds) {
+    const auto file = fixtures::with_forward(R"(
+def forward(self, x):
+    y = torch.relu(torch.conv2d(x, self.w, None, [1, 1], [1, 1], [1, 1], 1))
+    y = torch.relu(torch.conv2d(y, self.v, None, [1, 1], [1, 1], [1, 1], 1))
+    z = torch.matmul(torch.mean(y, [2, 3]), torch.t(self.f))
+)" + std::string(end) + "    return z\n");
+    auto options = options_for(file);
+    options.names = "all";
+    options.min_share_left = 0;
+    const auto backbone = Backbone::load(options, {images(4) * 0.001});
+    const SegmentChain chain = backbone->cut(names_of(*backbone));
+    EXPECT_GT(chain.size(), 1u) << end;
+    const at::Tensor x = images(7) * 10, expected = by_libtorch(file, x);
+    EXPECT_LT(difference(backbone->run({x}), expected), 1e-4) << end;
+    EXPECT_LT(difference(chain.run({x}), expected), 1e-4) << end;
+  }
+}
+
+// What a few batches have in common need not hold for others.
+TEST(Segments, DoNotTakeForAFactWhatHangsOnTheDataOrOnTheSizeOfTheBatch) {
+  const char* const kBodies[] = {
+      // The sizes of what was picked by its values.
+      "    high = torch.nonzero(torch.gt(y, 6.0))\n"
+      "    if high.size(0) > 0:\n"
+      "        y = torch.clamp(y, None, 6.0)\n",
+      "    high = y[torch.gt(y, 6.0)]\n"
+      "    if high.numel() > 0:\n"
+      "        y = torch.mul(y, 0.5)\n",
+      // A limit, and the number of pieces.
+      "    if x.size(0) > 16:\n"
+      "        y = torch.mul(y, 2.0)\n",
+      "    parts = []\n"
+      "    for i in range(0, y.size(0), 32):\n"
+      "        parts.append(torch.mul(y[i:i + 32], 3.0))\n"
+      "    y = torch.cat(parts)\n",
+      "    y = torch.mul(y, float(min(y.size(0), 8)) / float(y.size(0)))\n"};
+  for (const char* body : kBodies) {
+    const auto file = fixtures::with_forward(R"(
+def forward(self, x):
+    y = torch.relu(torch.conv2d(x, self.w, None, [1, 1], [1, 1], [1, 1], 1))
+)" + std::string(body) + R"(
+    y = torch.relu(torch.conv2d(y, self.v, None, [1, 1], [1, 1], [1, 1], 1))
+    return torch.matmul(torch.mean(y, [2, 3]), torch.t(self.f))
+)");
+    auto options = options_for(file);
+    options.names = "all";
+    options.min_share_left = 0;
+    const auto backbone = Backbone::load(options, {images(4) * 0.001});
+    const SegmentChain chain = backbone->cut(names_of(*backbone));
+    for (const std::int64_t rows : {3, 70}) {
+      const at::Tensor x = images(rows) * 20, expected = by_libtorch(file, x);
+      const double least = 1e-5 * std::max(1.0, expected.abs().max().item<double>());
+      EXPECT_LT(difference(backbone->run({x}), expected), least) << body << rows;
+      EXPECT_LT(difference(chain.run({x}), expected), least) << body << rows;
+    }
+  }
+}
+
+TEST(Segments, AnswersThatAreNotOneForEachSampleAreRefused) {
+  const auto file = fixtures::with_forward(R"(
+def forward(self, x):
+    y = torch.relu(torch.conv2d(x[0:8], self.w, None, [1, 1], [1, 1], [1, 1], 1))
+    return torch.matmul(torch.mean(y, [2, 3]), torch.t(self.f))
+)");
+  const auto backbone = Backbone::load(options_for(file), {images(4)});
+  EXPECT_EQ(backbone->run({images(8)}).size(0), 8);
+  try {
+    (void)backbone->run({images(9)});
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::kIncompatible);
+    EXPECT_THAT(error.what(), testing::HasSubstr("8x5 for 9 samples"));
+  }
+}
+
+// As LeNet and many others flatten.
+TEST(Segments, TakeAViewOfWhatAConvolutionLeft) {
+  const auto file = fixtures::with_forward(R"(
+def forward(self, x):
+    y = torch.relu(torch.conv2d(x, self.w, None, [1, 1], [1, 1], [1, 1], 1))
+    y = torch.max_pool2d(torch.relu(torch.conv2d(y, self.v, None, [1, 1], [1, 1], [1, 1], 1)), [4, 4])
+    z = y.view(y.size(0), -1)
+    return torch.matmul(z[:, 0:4] + z[:, 8:12], torch.t(self.f))
+)");
+  auto options = options_for(file);
+  options.names = "all";
+  const auto backbone = Backbone::load(options, {images(4)});
+  const SegmentChain chain = backbone->cut(names_of(*backbone));
+  for (const std::int64_t rows : {1, 7}) {
+    const at::Tensor x = images(rows);
+    EXPECT_LT(difference(backbone->run({x}), by_libtorch(file, x)), 1e-5);
+    EXPECT_LT(difference(chain.run({x}), by_libtorch(file, x)), 1e-5);
+  }
+}
+
+// What the interpreter throws is told as any other fault of a file for its data.
+TEST(Segments, SayWhichOfThemFailed) {
+  const auto file = fixtures::with_forward(R"(
+def forward(self, x):
+    y = torch.relu(torch.conv2d(x, self.w, None, [1, 1], [1, 1], [1, 1], 1))
+    place = torch.clamp(torch.floor(torch.max(y)), 0.0, 90.0)
+    z = torch.matmul(torch.mean(y, [2, 3]), torch.t(self.f))
+    return z + torch.select(self.f, 0, int(place))[0:1] * 0.0
+)");
+  const auto backbone = Backbone::load(options_for(file), {images(4) * 0.01});
+  try {
+    (void)backbone->run({images(3) * 1000});
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.code(), ExitCode::kIncompatible);
+    EXPECT_THAT(error.what(), testing::HasSubstr("the last segment"));
+  }
+}
+
 TEST(Segments, TakeTheBranchOfASampleAlone) {
   const auto file = fixtures::with_forward(R"(
 def forward(self, x):
