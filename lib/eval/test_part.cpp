@@ -61,12 +61,13 @@ void require_transform(const artifact::PlanFile& plan, const data::Transform& tr
        plan_name, plan.transform, transform.text());
 }
 
-// Whether labels can be the truth for a backbone. Numbers without names run to the greatest that is
-// there; the classes of other kinds are known, and their order is the labels' meaning.
+// Whether labels can be the truth for a backbone. Of folders and CIFAR all classes are known, and a
+// label's meaning is its place among them; other labels are numbers.
 bool are_of_backbone(const labels::Labels& found, const Options& options,
                      const artifact::PlanFile& plan) {
-  const bool numbers = options.data.kind == "npy" || options.data.kind == "hdf5";
-  return numbers ? found.classes <= plan.classes : found.classes == plan.classes;
+  const std::string& kind = options.data.kind;
+  const bool named = kind == "folder" || kind == "cifar10" || kind == "cifar100";
+  return !named || found.classes == plan.classes;
 }
 
 }  // namespace

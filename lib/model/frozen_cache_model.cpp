@@ -36,8 +36,14 @@ at::Tensor with_prior(const at::Tensor& features, const at::Tensor& prior) {
 at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                     const HeadLayer& layer, std::int64_t groups) {
   const std::int64_t padding = layer.kernel / 2;
-  return at::conv2d(x, weight, bias, {layer.stride, layer.stride}, {padding, padding}, {1, 1},
-                    groups);
+  const auto with_stride = [&](const at::Tensor& from, std::int64_t stride) {
+    return at::conv2d(from, weight, bias, {stride, stride}, {padding, padding}, {1, 1}, groups);
+  };
+  if (layer.kernel > 1 || layer.stride == 1) return with_stride(x, layer.stride);
+  // The positions that it looks at, without a stride: with one, and channels that fill no vector,
+  // oneDNN's backward pass for AVX2 writes behind its memory.
+  const at::Tensor rows = x.slice(2, 0, x.size(2), layer.stride);
+  return with_stride(rows.slice(3, 0, x.size(3), layer.stride), 1);
 }
 
 namespace {

@@ -170,12 +170,12 @@ artifact::Study begun(Options& options, const artifact::MedialReader& medial,
       found.validation_ids_hash != study.validation_ids_hash || !is_of(found, inputs) ||
       !is_within(found, units)) {
     if (options.common.force) {
-      log::warning("{}: an earlier search with other settings, files or shard; begins anew",
+      log::warning("{}: an earlier search with other settings or files, or another shard; begins anew",
                    partial.string());
       return study;
     }
     fail(ExitCode::kIncompatible,
-         "{}: begun with other settings, files or another --shard; use the same ones, or --force to "
+         "{}: begun with other settings or files, or another --shard; use the same ones, or --force to "
          "begin anew. It has\n{}and this run has\n{}",
          partial.string(), found.settings, study.settings);
   }
