@@ -3,7 +3,7 @@
 source "$(dirname "$0")/support.sh"
 unset MAKEFLAGS MFLAGS MAKELEVEL
 export BIN=$bin
-cp "$(dirname "$0")/tiny.yaml" .
+cp "$source_dir/tests/cli/tiny.yaml" .
 cp tiny.yaml other.yaml
 chain() { run 0 "$source_dir/pipelines/run.sh" "$@" --threads 1; }
 

@@ -3,7 +3,7 @@
 source "$(dirname "$0")/support.sh"
 [ -n "${CACHECTL_SLURM:-}" ] || skip "CACHECTL_SLURM=1, as root, sets up a Slurm on this machine and runs jobs there"
 unset "${!SLURM@}"
-cp "$(dirname "$0")/tiny.yaml" .
+cp "$source_dir/tests/cli/tiny.yaml" .
 export BIN=$bin SLURM_FOLDER=$PWD/slurm
 node=$source_dir/pipelines/slurm/one-node.sh
 trap '"$node" stop; cd /; rm -rf "$scratch"' EXIT

@@ -253,5 +253,16 @@ TEST(MedialCodec, CountsWhatLiesBeyondTheScale) {
   EXPECT_EQ(back[0][0][2].item<float>(), 2);
 }
 
+// A merged file's own configuration says nothing of how its parts were made.
+TEST(PrecisionOfCollection, OfAMergedFileIsThatOfItsParts) {
+  io::Provenance part, merged;
+  part.kind = merged.kind = "medial";
+  part.config = "backbone.precision: bfloat16\n";
+  merged.config = "backbone.precision: float32\n";
+  EXPECT_EQ(precision_of_collection(merged), "float32");
+  merged.inputs["part0000"] = part;
+  EXPECT_EQ(precision_of_collection(merged), "bfloat16");
+}
+
 }  // namespace
 }  // namespace cachectl::artifact

@@ -182,6 +182,19 @@ TEST_F(PlanFiles, AreRefusedWhenATemperatureCannotBe) {
   EXPECT_THAT(refusal(), HasSubstr("temperature 0: expected a number above 0"));
 }
 
+TEST_F(PlanFiles, AreRefusedWhenTheirSelfTestCannotBe) {
+  for (const std::int32_t exit : {-1, 3}) {
+    PlanFile file = two_plans();
+    file.plans[0].self_test_exits = {0, exit};
+    write_plan(path_, file, common_, {});
+    EXPECT_THAT(refusal(), HasSubstr("sample 1: class 1 of 5 at exit " + std::to_string(exit)));
+  }
+  PlanFile file = two_plans();
+  file.plans[0].self_test_labels = {4, 5};
+  write_plan(path_, file, common_, {});
+  EXPECT_THAT(refusal(), HasSubstr("sample 1: class 5 of 5"));
+}
+
 TEST_F(PlanFiles, HaveEqualBytesForEqualPlans) {
   write_plan(path_, two_plans(), common_, {});
   PlanFile again = read_plan(path_);

@@ -261,6 +261,38 @@ TEST(Loading, TakesADictAsItIsReturnedNotAsItWasMade) {
   EXPECT_TRUE(at::allclose(Backbone::load(options, {x})->run({x}), 3 * expected));
 }
 
+TEST(Loading, TakesAListAsItIsReturnedNotAsItWasMade) {
+  const at::Tensor x = images(3);
+  const auto plain = with_forward(returning("z"));
+  const at::Tensor expected = Backbone::load(options_for(plain), {x})->run({x});
+  const auto turned =
+      with_forward("\ndef forward(self, x):\n" + std::string(kHead) + "    z = " + kTail + R"(
+    answers = [torch.mul(z, 2), z]
+    answers.reverse()
+    answers.append(torch.mul(z, 3))
+    return answers
+)");
+  auto options = options_for(turned);
+  EXPECT_TRUE(at::allclose(Backbone::load(options, {x})->run({x}), expected));
+  options.output = "1";
+  EXPECT_TRUE(at::allclose(Backbone::load(options, {x})->run({x}), 2 * expected));
+  options.output = "2";
+  EXPECT_TRUE(at::allclose(Backbone::load(options, {x})->run({x}), 3 * expected));
+  options.output = "aux";
+  expect_refused(options, {x}, ExitCode::kIncompatible, "backbone.output");
+  const auto parts =
+      with_forward(returning("torch.chunk(torch.cat([z, torch.mul(z, 2)], 1), 2, 1)"));
+  options = options_for(parts);
+  options.output = "1";
+  EXPECT_TRUE(at::allclose(Backbone::load(options, {x})->run({x}), 2 * expected));
+}
+
+TEST(Loading, RefusesAnAnswerThatIsNoNumberForASampleAlone) {
+  const auto file = with_forward(returning("torch.add(z, torch.mul(torch.std(z, 0), 0.000001))"));
+  expect_refused(options_for(file), {images(3)}, ExitCode::kIncompatible,
+                 "depends on the other samples");
+}
+
 TEST(Loading, Bfloat16LeavesWholeNumbersAlone) {
   const auto file = with_forward(R"(
 def forward(self, x):

@@ -137,6 +137,27 @@ TEST(Merge, RefusesMissingShardsAndRepeatedSamples) {
   EXPECT_FALSE(std::filesystem::exists(small.path("m.h5")));
 }
 
+TEST(Merge, RefusesShardsOfDifferentCollections) {
+  SmallCollection small;
+  small.options.shard = "1/2";
+  small.record_as("a.h5");
+  const auto refused = [&](const char* name) {
+    small.options.shard = "2/2";
+    small.record_as(name);
+    expect_error(
+        [&] {
+          artifact::merge_medial(small.path("m.h5"), {small.path("a.h5"), small.path(name)},
+                                 small.options.common);
+        },
+        ExitCode::kIncompatible, "of different collections");
+  };
+  small.options.data.samples += 64;  // the folder has grown in between
+  refused("grown.h5");
+  small.options.data.samples -= 64;
+  small.options.common.seed += 1;
+  refused("other-seed.h5");
+}
+
 TEST(Merge, SaysWhenASourceIsGoneOrChanged) {
   SmallCollection small;
   for (const char* shard : {"1/2", "2/2"}) {

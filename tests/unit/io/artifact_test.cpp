@@ -53,6 +53,17 @@ TEST(Artifact, IsByteEqualForEqualContentsWithoutProvenance) {
   EXPECT_EQ(bytes_of(scratch.path("a.h5")), bytes_of(scratch.path("b.h5")));
 }
 
+// A command may hold any bytes.
+TEST(Artifact, IsReadWhateverItsCommandWas) {
+  const Scratch scratch;
+  CommonOptions common = options();
+  common.command = "tool --out r\xe9sultat.h5";
+  const Provenance written = write_profile(scratch.path("p.h5"), common);
+  const Provenance read = ArtifactReader(scratch.path("p.h5"), "profile").provenance();
+  EXPECT_EQ(read.command, written.command);
+  EXPECT_EQ(read.command, "tool --out r\xef\xbf\xbdsultat.h5");
+}
+
 TEST(Artifact, HashesContentsAndNotTheDate) {
   const Scratch scratch;
   CommonOptions common = options();

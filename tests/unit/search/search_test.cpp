@@ -124,6 +124,20 @@ TEST_F(Search, ShardsMergeIntoTheStudyOfOneRun) {
             io::ArtifactReader(joined.out, "study").provenance().content_hash);
 }
 
+TEST_F(Search, GoesOnWithItsOwnShardAlone) {
+  auto cut = options("cut.h5");
+  cut.brackets = 2;
+  cut.shard = "1/2";
+  quietly(cut);
+  std::filesystem::rename(cut.out, io::partial_path(cut.out));
+  cut.common.force = false;
+  cut.common.resume = true;
+  cut.shard = "2/2";
+  expect_error([&] { quietly(cut); }, ExitCode::kIncompatible, "another --shard");
+  cut.shard = "1/2";
+  quietly(cut);
+}
+
 TEST_F(Search, DiscardsALayerOfNoise) {
   auto noisy = chain().medial;
   noisy.activations[1] = at::randn_like(noisy.activations[1]);

@@ -106,6 +106,12 @@ TEST_F(InferRequestTest, NumbersMustBeFinite) {
   }
 }
 
+TEST_F(InferRequestTest, StringsAreNoNumbers) {
+  const std::string text =
+      request("[1, 3, 16, 16]", R"("data": ["7", )" + numbers(Served::kValues).substr(9));
+  EXPECT_THAT(refused([&] { read(text); }, 400), HasSubstr("strings among the numbers"));
+}
+
 TEST_F(InferRequestTest, NamesAndTypesMustBeTheModels) {
   const std::string good = request("[1, 3, 16, 16]", numbers(768));
   const auto with = [&](const std::string& from, const std::string& to) {

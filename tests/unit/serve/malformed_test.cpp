@@ -110,6 +110,16 @@ TEST(MalformedRequests, AreAnsweredOrClosed) {
   EXPECT_EQ(server.service().http_connections, 0);
 }
 
+// The line in front of a chunk has no limit of its own.
+TEST(MalformedRequests, AChunkWhoseSizeNeverEndsIsNotKept) {
+  RunningServer server([](Options& options) { options.max_body_mb = 1; });
+  RawClient client(server.port());
+  client.send(http(kInfer, "", "Transfer-Encoding: chunked\r\n") + "5;" +
+              std::string(1 << 20, 'a'));
+  EXPECT_THAT(client.receive_all(), StartsWith("HTTP/1.1 400"));
+  expect_well(server);
+}
+
 // What stands in a sound frame is broken: an answer comes each time, on the same connection.
 TEST(MalformedFrames, AreAnsweredOnTheSameConnection) {
   RunningServer server([](Options& options) { options.max_body_mb = 1; });
