@@ -28,11 +28,11 @@ commit=$(git -C "$root" rev-parse --short HEAD 2>/dev/null || echo unknown)
 /usr/bin/python3 - "$scratch" "$rounds" "$onnx" "$threads" "$commit" <<'PY'
 import json, statistics, sys
 scratch, rounds, model, threads, commit = sys.argv[1:]
-load = lambda side, round: json.load(open(f"{scratch}/{side}.{round}"))
+load = lambda side, turn: json.load(open(f"{scratch}/{side}.{turn}"))
 by_batch = {}
-for round in range(1, int(rounds) + 1):
-    theirs = {entry["batch"]: entry["mean"] for entry in load("theirs", round)}
-    for entry in load("ours", round)["latency"]:
+for turn in range(1, int(rounds) + 1):
+    theirs = {entry["batch"]: entry["mean"] for entry in load("theirs", turn)}
+    for entry in load("ours", turn)["latency"]:
         by_batch.setdefault(entry["batch"], []).append(
             {"plain": entry["plain_ms"]["mean"], "cached": entry["cached_ms"]["mean"],
              "onnxruntime": theirs[entry["batch"]], "flops_saved": entry["flops_saved"]})

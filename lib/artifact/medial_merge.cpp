@@ -47,10 +47,11 @@ void require_one_collection(const Source& first, const Source& other) {
     return data == one.inputs.end() ? std::string() : data->second.content_hash;
   };
   if (a.seed == b.seed && hash(a) == hash(b)) return;
-  fail(ExitCode::kIncompatible,
-       "{} is shard {} and {} shard {} of different collections (data {:.12}, seed {}; data {:.12}, "
-       "seed {}): collect all shards from the same data with the same seed",
-       first.path, first.shard, other.path, other.shard, hash(a), a.seed, hash(b), b.seed);
+  fail(
+      ExitCode::kIncompatible,
+      "{} is shard {} and {} shard {} of different collections (data {:.12}, seed {}; data {:.12}, "
+      "seed {}): collect all shards from the same data with the same seed",
+      first.path, first.shard, other.path, other.shard, hash(a), a.seed, hash(b), b.seed);
 }
 
 // Shards of one collection beside each other, by number; each number once.

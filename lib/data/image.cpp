@@ -23,8 +23,8 @@ void require_size(std::int64_t width, std::int64_t height, const std::string& pa
   const bool sound = width > 0 && height > 0 && width <= kLargestImageSide &&
                      height <= kLargestImageSide && width * height <= kLargestImagePixels;
   const ExitCode code = sound ? ExitCode::kUsage : ExitCode::kCorrupt;
-  fail(code, "{}: an image of {}x{} pixels; at most {} a side and {} in all are read",
-       path, width, height, kLargestImageSide, max_pixels);
+  fail(code, "{}: an image of {}x{} pixels; at most {} a side and {} in all are read", path, width,
+       height, kLargestImageSide, max_pixels);
 }
 
 }  // namespace image_detail

@@ -139,8 +139,8 @@ bool is_of(const artifact::Study& study, const std::map<std::string, io::Provena
 // Whether a study holds nothing beyond these units.
 bool is_within(const artifact::Study& study, const std::vector<artifact::StudyUnit>& units) {
   return std::all_of(study.layers.begin(), study.layers.end(), [&](const auto& layer) {
-    return std::find(units.begin(), units.end(),
-                     artifact::StudyUnit{layer.layer, layer.bracket}) != units.end();
+    return std::find(units.begin(), units.end(), artifact::StudyUnit{layer.layer, layer.bracket}) !=
+           units.end();
   });
 }
 
@@ -170,12 +170,14 @@ artifact::Study begun(Options& options, const artifact::MedialReader& medial,
       found.validation_ids_hash != study.validation_ids_hash || !is_of(found, inputs) ||
       !is_within(found, units)) {
     if (options.common.force) {
-      log::warning("{}: an earlier search with other settings or files, or another shard; begins anew",
-                   partial.string());
+      log::warning(
+          "{}: an earlier search with other settings or files, or another shard; begins anew",
+          partial.string());
       return study;
     }
     fail(ExitCode::kIncompatible,
-         "{}: begun with other settings or files, or another --shard; use the same ones, or --force to "
+         "{}: begun with other settings or files, or another --shard; use the same ones, or "
+         "--force to "
          "begin anew. It has\n{}and this run has\n{}",
          partial.string(), found.settings, study.settings);
   }
@@ -212,12 +214,13 @@ void search(Options& options) {
   };
   std::vector<Unit> units;
   for (const auto& one : asked) {
-    const auto found = std::find_if(study.layers.begin(), study.layers.end(), [&](const auto& known) {
-      return artifact::StudyUnit{known.layer, known.bracket} == one;
-    });
+    const auto found =
+        std::find_if(study.layers.begin(), study.layers.end(), [&](const auto& known) {
+          return artifact::StudyUnit{known.layer, known.bracket} == one;
+        });
     Unit unit;
-    unit.layer = static_cast<std::size_t>(std::find(names.begin(), names.end(), one.layer) -
-                                          names.begin());
+    unit.layer =
+        static_cast<std::size_t>(std::find(names.begin(), names.end(), one.layer) - names.begin());
     unit.place = static_cast<std::size_t>(found - study.layers.begin());
     if (found == study.layers.end()) {
       const auto& candidate = profile.candidate(one.layer);

@@ -89,7 +89,8 @@ void add_self_test(const Options& options, const Problem& problem,
   for (const auto& [sample, index] : places) inputs.push_back(transform(dataset->read(index)));
   file.self_test_inputs = at::stack(inputs);
   file.transform = transform.text();
-  // Folders that are no classes of the backbone's (days of traffic, a few of the classes) name none.
+  // Folders that are no classes of the backbone's (days of traffic, a few of the classes) name
+  // none.
   file.class_names = dataset->class_names();
   if (static_cast<std::int64_t>(file.class_names.size()) != file.classes) file.class_names.clear();
   for (std::size_t p = 0; p < plans.size(); ++p) {

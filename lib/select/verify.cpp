@@ -55,7 +55,8 @@ void require_made_alike(const Options& options, const artifact::PlanFile& plan,
   for (const artifact::Plan& one : plan.plans) {
     if (!one.certificate || one.certificate->backbone_precision == precision) continue;
     fail(ExitCode::kIncompatible,
-         "{}: the backbone answered at {}, the certificate of {} is about its answers at {}: collect "
+         "{}: the backbone answered at {}, the certificate of {} is about its answers at {}: "
+         "collect "
          "with --precision {}",
          options.medial, precision, options.verify, one.certificate->backbone_precision,
          one.certificate->backbone_precision);

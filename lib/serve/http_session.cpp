@@ -26,9 +26,9 @@ using boost::system::error_code;
 using net::ip::tcp;
 
 constexpr std::uint32_t kHeaderBytes = 16 * 1024;
-constexpr std::uint64_t kOtherBodies = 16 * 1024;  // of requests that need none
+constexpr std::uint64_t kOtherBodies = std::uint64_t{16} * 1024;  // of requests that need none
 // Bytes that are read and not understood yet. A chunk's size line has no other limit.
-constexpr std::size_t kUnreadBytes = 128 * 1024;
+constexpr std::size_t kUnreadBytes = std::size_t{128} * 1024;
 // After a server's last word a client may still be sending; it is heard out that long, so
 // that the word is not lost to a reset.
 constexpr double kLingerSeconds = 2;
@@ -257,18 +257,19 @@ class HttpSession : public Connection, public std::enable_shared_from_this<HttpS
   // answer is out, and must not keep the inputs until then.
   void watch_for_leaving() {
     const std::weak_ptr<Query> asked = query_;
-    stream_.socket().async_wait(
-        tcp::socket::wait_read, [self = shared_from_this(), asked](error_code error) {
-          const std::shared_ptr<Query> query = asked.lock();
-          if (error || !query || self->query_ != query) return;
-          char byte = 0;
-          error_code failed;
-          self->stream_.socket().non_blocking(true, failed);
-          const std::size_t bytes = self->stream_.socket().receive(
-              net::buffer(&byte, 1), tcp::socket::message_peek, failed);
-          if (failed == net::error::would_block || (bytes > 0 && !failed)) return;
-          query->cancel();
-        });
+    stream_.socket().async_wait(tcp::socket::wait_read,
+                                [self = shared_from_this(), asked](error_code error) {
+                                  const std::shared_ptr<Query> query = asked.lock();
+                                  if (error || !query || self->query_ != query) return;
+                                  char byte = 0;
+                                  error_code failed;
+                                  self->stream_.socket().non_blocking(true, failed);
+                                  const std::size_t bytes = self->stream_.socket().receive(
+                                      net::buffer(&byte, 1), tcp::socket::message_peek, failed);
+                                  if (failed == net::error::would_block || (bytes > 0 && !failed))
+                                    return;
+                                  query->cancel();
+                                });
   }
 
   void on_answered(const QuerySummary& summary) {
