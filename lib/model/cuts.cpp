@@ -173,16 +173,16 @@ bool has_rows_first(const std::vector<Observation>& seen, const jit::Value* valu
 
 ShapeOnly::ShapeOnly(const Dependencies& dependencies, const std::vector<Observation>& seen)
     : dependencies_(dependencies), seen_(seen) {
+  // By what is computed from what, not by the order that writes in place keep: those change values,
+  // and sizes stay.
   const auto& nodes = dependencies.nodes();
-  std::vector<std::size_t> doubtful;
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    if (makes_sizes_of_values(*nodes[i]) || is_no_proportion(*nodes[i])) doubtful.push_back(i);
-  }
   in_doubt_.resize(nodes.size());
   for (std::size_t i = 0; i < nodes.size(); ++i) {
-    const auto& behind = dependencies.behind(i);
-    in_doubt_[i] =
-        std::any_of(doubtful.begin(), doubtful.end(), [&](std::size_t j) { return behind[j]; });
+    in_doubt_[i] = makes_sizes_of_values(*nodes[i]) || is_no_proportion(*nodes[i]);
+    for (const jit::Value* used : dependencies.uses(i)) {
+      const std::int64_t from = dependencies.producer(used);
+      if (from >= 0 && in_doubt_[static_cast<std::size_t>(from)]) in_doubt_[i] = true;
+    }
   }
 }
 
@@ -203,12 +203,7 @@ bool ShapeOnly::makes_sizes_of_values(const jit::Node& node) {
     }
     return false;
   }
-  // Which branch is taken, and how often a loop runs.
-  const std::size_t decides = node.kind() == jit::prim::Loop ? 2 : 1;
-  for (std::size_t i = 0; i < decides; ++i) {
-    if (!follows(node.inputs()[i])) return true;
-  }
-  if (node.kind() == jit::prim::Loop && !is_constant(node.blocks()[0]->outputs()[0])) return true;
+  // A condition of values has become a number by one of these before it comes here.
   return std::any_of(node.blocks().begin(), node.blocks().end(), holds_such);
 }
 
@@ -224,12 +219,16 @@ bool ShapeOnly::is_no_proportion(const jit::Node& node) {
                (!seen_.empty() && seen_[0].is_number(output));
       });
   if (!number) return false;
-  bool varies = false;
+  bool varies = false, all_vary = true;
   for (const jit::Value* input : node.inputs()) {
     if (!follows(input)) return false;  // not of sizes alone: nobody takes it for a fact
-    varies = varies || !is_fixed(input);
+    const bool fixed = is_fixed(input);
+    varies = varies || !fixed;
+    all_vary = all_vary && !fixed;
   }
-  return varies;
+  // Two multiples of the number of rows that are equal once always are.
+  const bool compares = node.kind() == jit::aten::eq || node.kind() == jit::aten::ne;
+  return varies && !(compares && all_vary);
 }
 
 // Whether all batches that were looked at have the same number here.
@@ -245,6 +244,7 @@ bool ShapeOnly::is_fixed(const jit::Value* value) {
   if (node < 0) return false;
   const jit::Node* producer = dependencies_.nodes()[static_cast<std::size_t>(node)];
   if (!producer->blocks().empty()) return false;
+  if (asks_for_shape(producer)) return true;  // a device or another thing that is no number
   return std::all_of(producer->inputs().begin(), producer->inputs().end(),
                      [&](const jit::Value* input) { return is_fixed(input); });
 }

@@ -130,7 +130,7 @@ Places find_places(std::unique_ptr<Dependencies>& dependencies, const Tensors& e
     return seen;
   };
   std::vector<Observation> seen = look();
-  constexpr int kMostRounds = 6;  // each opens one more level of nested branches
+  constexpr int kMostRounds = 12;  // each opens one more level of nested branches
   for (int round = 0; round < kMostRounds && has_control_flow(dependencies->graph()); ++round) {
     const bool opened = settle(dependencies->graph(), seen);
     dependencies = std::make_unique<Dependencies>(dependencies->graph());
