@@ -3,8 +3,8 @@
 # of CIFAR-100's ResNet-56: half of the set to learn from, 4,800 samples to compare by. Recipes for
 # CIFAR-10 may be chosen here; an experiment on CIFAR-100 is not apart from such a choice. One training
 # after the other, two to six minutes each on two cores, into the folder OUT; those that are there
-# already, of as many epochs, are not repeated. Prints, as Markdown, the share of samples on which a cache model agrees with
-# the backbone.
+# already, of as many epochs, are not repeated. Prints, as Markdown, the share of samples on which a cache
+# model agrees with the backbone.
 #
 # BUILD: build folder; EPOCHS (45)
 set -euo pipefail
