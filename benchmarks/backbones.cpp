@@ -17,6 +17,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "model/backbone.h"
 
@@ -130,6 +131,7 @@ void bench(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  cachectl::memory::keep_freed();
   if (argc < 3) {
     std::cerr << "bench-backbones FILE SHAPE [BATCH,...] [SECONDS_PER_SIZE]\n";
     return 2;

@@ -17,6 +17,7 @@
 #include <iostream>
 #include <nlohmann/json.hpp>
 
+#include "base/memory.h"
 #include "base/random.h"
 #include "runtime/engine.h"
 #include "support/scratch.h"
@@ -206,6 +207,7 @@ int run(int argc, char** argv) {
 }  // namespace cachectl::runtime
 
 int main(int argc, char** argv) {
+  cachectl::memory::keep_freed();
   try {
     return cachectl::runtime::run(argc, argv);
   } catch (const std::exception& error) {
