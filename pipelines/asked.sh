@@ -22,7 +22,7 @@ look() {
     echo "$path: missing"
     return
   fi
-  bytes=$(find -L "$path" -type f -printf '%s\n' | awk '{ sum += $1 } END { print sum + 0 }')
+  bytes=$(find -L "$path" -type f -printf '%s\n' | awk '{ sum += $1 } END { printf "%.0f\n", sum }')
   echo "$path: $(
     if [ "$bytes" -gt $((256 << 20)) ]; then
       find -L "$path" -type f -printf '%P %s %T@\n'

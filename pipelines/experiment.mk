@@ -15,7 +15,6 @@ BIN ?= $(ROOT)/build/bin
 SEED ?=
 FLAGS ?=
 
-.DELETE_ON_ERROR:
 .SUFFIXES:
 .PHONY: all FORCE
 all: $(OUT)/report.html

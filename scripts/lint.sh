@@ -29,9 +29,18 @@ limit=${LINT_SECONDS:-900}
 echo "lint: clang-tidy on ${#tidy[@]} files, at most $limit s"
 if [ ${#tidy[@]} -gt 0 ]; then
   status=0
+  failed=$(mktemp)
+  trap 'rm -f "$failed"' EXIT
   printf '%s\n' "${tidy[@]}" |
-    timeout "$limit" xargs -P "$jobs" -n 1 clang-tidy -p "$build" --quiet 2>/dev/null || status=$?
-  if [ $status -eq 124 ]; then
+    timeout "$limit" xargs -P "$jobs" -n 1 sh -c '
+      clang-tidy -p "$0" --quiet "$2" 2>/dev/null && exit
+      status=$?
+      [ "$status" -gt 128 ] || echo "$2" >>"$1"  # beyond: ended by the limit
+      exit "$status"' "$build" "$failed" || status=$?
+  if [ -s "$failed" ]; then
+    sed 's/^/lint: clang-tidy on /' "$failed"
+    exit 1
+  elif [ $status -eq 124 ]; then
     echo "lint: clang-tidy ran out of its time; the files it reached are clean"
   elif [ $status -ne 0 ]; then
     exit 1

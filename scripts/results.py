@@ -233,6 +233,8 @@ def main():
     first = runs[0]
     plans = [run.plans[0] for run in runs]
     print(f"{count_of(runs)}, {first.samples} test samples; {first.where}.\n")
+    if len(first.plans) > 1:
+        print(f"Of several plans, all but the latency are of the one for batch {plans[0].batch}.\n")
 
     table(["", "plain", "cached", ""], [
         ["accuracy", spread([p.plain for p in plans], 2), spread([p.cached for p in plans], 2),

@@ -1,11 +1,13 @@
 #include "artifact/medial_merge.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <map>
 #include <memory>
 #include <numeric>
 #include <unordered_map>
+#include <utility>
 
 #include "artifact/medial.h"
 #include "artifact/medial_rows.h"
@@ -22,64 +24,89 @@ struct Source {
   std::string path;
   std::unique_ptr<MedialReader> medial;
   std::unique_ptr<io::ArtifactReader> file;
-  std::string shard;  // "2/5", or ""
+  std::string shard;                    // "2/5", or ""
+  std::int64_t number = 0, shards = 0;  // 2 and 5
+  std::string collection;               // what the shards of one share; "" in older files
+
+  std::int32_t generation() const {
+    const auto& all = medial->rows().generations;
+    return all.empty() ? 0 : all.front();
+  }
 };
+
+void read_shard(Source& source) {
+  const io::Group& root = source.file->root();
+  if (!root.has_attribute("shard")) return;
+  source.shard = root.text("shard");
+  if (root.has_attribute("collection")) source.collection = root.text("collection");
+  const auto parts = text::split(source.shard, '/');
+  const auto number = [](const std::string& word) {
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+    return error == std::errc() && end == word.data() + word.size() ? value : 0;
+  };
+  if (parts.size() == 2) {
+    source.number = number(parts[0]);
+    source.shards = number(parts[1]);
+  }
+  if (source.number < 1 || source.number > source.shards) {
+    fail(ExitCode::kCorrupt, "{}: shard '{}'", source.path, source.shard);
+  }
+}
 
 // A merged file stands for its sources.
 void open_sources(const std::string& path, std::vector<Source>& sources) {
   Source source{path, std::make_unique<MedialReader>(path),
-                std::make_unique<io::ArtifactReader>(path, "medial"), ""};
+                std::make_unique<io::ArtifactReader>(path, "medial")};
   const auto below = source.medial->sources();
   if (!below.empty()) {
     for (const auto& inner : below) open_sources(inner, sources);
     return;
   }
-  const io::Group& root = source.file->root();
-  if (root.has_attribute("shard")) source.shard = root.text("shard");
+  read_shard(source);
   sources.push_back(std::move(source));
 }
 
-// Shards of one collection come from the same data, cut with the same seed.
+// Shards of one collection are parts of one list of rows: of the same data, split, augmented and
+// cut into blocks alike, with the same seed.
 void require_one_collection(const Source& first, const Source& other) {
   const io::Provenance a = first.medial->provenance(), b = other.medial->provenance();
   const auto hash = [](const io::Provenance& one) {
     const auto data = one.inputs.find("data");
     return data == one.inputs.end() ? std::string() : data->second.content_hash;
   };
-  if (a.seed == b.seed && hash(a) == hash(b)) return;
-  fail(
-      ExitCode::kIncompatible,
-      "{} is shard {} and {} shard {} of different collections (data {:.12}, seed {}; data {:.12}, "
-      "seed {}): collect all shards from the same data with the same seed",
-      first.path, first.shard, other.path, other.shard, hash(a), a.seed, hash(b), b.seed);
+  if (a.seed == b.seed && hash(a) == hash(b) && first.collection == other.collection) return;
+  fail(ExitCode::kIncompatible,
+       "{} is shard {} and {} shard {} of different collections (data {:.12}, seed {}, rows {}; "
+       "data {:.12}, seed {}, rows {}): collect all shards from the same data with the same seed, "
+       "batch size, split and views",
+       first.path, first.shard, other.path, other.shard, hash(a), a.seed, first.collection, hash(b),
+       b.seed, other.collection);
 }
 
-// Shards of one collection beside each other, by number; each number once.
+// Shards of one collection in their order, each number once. What was appended later in as many
+// shards is of another generation.
 void order_shards(std::vector<Source>& sources) {
-  std::map<std::string, std::vector<std::string>> numbers;  // "5" -> "1", "2", ...
-  std::map<std::string, const Source*> firsts;
-  for (const auto& source : sources) {
-    if (source.shard.empty()) continue;
-    const auto parts = text::split(source.shard, '/');
-    if (parts.size() != 2) {
-      fail(ExitCode::kCorrupt, "{}: shard '{}'", source.path, source.shard);
-    }
-    numbers[parts[1]].push_back(parts[0]);
-    require_one_collection(*firsts.emplace(parts[1], &source).first->second, source);
+  std::map<std::pair<std::int32_t, std::int64_t>, std::vector<std::size_t>> collections;
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    if (sources[i].shard.empty()) continue;
+    collections[{sources[i].generation(), sources[i].shards}].push_back(i);
   }
-  for (const auto& [of, found] : numbers) {
-    for (std::int64_t number = 1; std::to_string(number - 1) != of; ++number) {
-      const auto count = std::count(found.begin(), found.end(), std::to_string(number));
+  for (const auto& [key, places] : collections) {
+    std::vector<Source> parts;
+    for (const auto place : places) parts.push_back(std::move(sources[place]));
+    for (const auto& part : parts) require_one_collection(parts.front(), part);
+    std::stable_sort(parts.begin(), parts.end(),
+                     [](const Source& a, const Source& b) { return a.number < b.number; });
+    for (std::int64_t number = 1; number <= key.second; ++number) {
+      const auto count = std::count_if(parts.begin(), parts.end(),
+                                       [&](const Source& part) { return part.number == number; });
       if (count == 1) continue;
-      fail(ExitCode::kUsage, "--merge: shard {}/{} is {}; give each of the {} once", number, of,
-           count == 0 ? "missing" : "there twice", of);
+      fail(ExitCode::kUsage, "--merge: shard {}/{} is {}; give each of the {} once", number,
+           key.second, count == 0 ? "missing" : "there twice", key.second);
     }
+    for (std::size_t i = 0; i < places.size(); ++i) sources[places[i]] = std::move(parts[i]);
   }
-  std::stable_sort(sources.begin(), sources.end(), [](const Source& a, const Source& b) {
-    if (a.shard.empty() || b.shard.empty()) return false;
-    const auto x = text::split(a.shard, '/'), y = text::split(b.shard, '/');
-    return x[1] == y[1] && std::stoll(x[0]) < std::stoll(y[0]);
-  });
 }
 
 void require_alike(const Source& first, const Source& other) {

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "artifact/cache_group.h"
+#include "artifact/medial.h"
 #include "artifact/tensors.h"
 #include "base/error.h"
 
@@ -198,6 +199,15 @@ Emptiness emptiness_of(const Certificate* certificate) {
   if (certificate == nullptr || certificate->list_size == 0) return Emptiness::kNothingPays;
   return certificate->list_certified > 0 ? Emptiness::kNoCertifiedPays
                                          : Emptiness::kNothingCertified;
+}
+
+std::string PlanFile::collected_precision() const {
+  // The medial file that the plan was made from stands beside its cache models, which have one,
+  // too.
+  const auto own = provenance.inputs.find("medial");
+  const io::Provenance* const medial =
+      own != provenance.inputs.end() ? &own->second : provenance.find("medial");
+  return medial == nullptr ? "float32" : precision_of_collection(*medial);
 }
 
 const Plan& PlanFile::plan_for(std::int64_t batch) const {

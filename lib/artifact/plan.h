@@ -100,6 +100,8 @@ struct PlanFile {
   std::vector<std::uint64_t> train_ids, validation_ids, certify_ids;
   io::Provenance provenance;  // filled on reading
 
+  // Of the backbone whose answers all that was made from: "float32", "bfloat16".
+  std::string collected_precision() const;
   const Plan& plan_for(std::int64_t batch) const;  // the one whose batch is nearest in ratio
 };
 

@@ -133,7 +133,10 @@ void Option::assign(const std::vector<std::string>& words, const std::string& or
           for (const auto& word : words) {
             const auto equals = word.find('=');
             if (equals == std::string::npos) parser.refuse(word, "name=value");
-            parsed[text::trim(word.substr(0, equals))] = text::trim(word.substr(equals + 1));
+            const std::string name = text::trim(word.substr(0, equals));
+            if (!parsed.emplace(name, text::trim(word.substr(equals + 1))).second) {
+              parser.refuse(word, "each name once");
+            }
           }
           *value = std::move(parsed);
         } else if constexpr (std::is_same_v<T, std::vector<std::int64_t>> ||

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "artifact/medial_merge.h"
+#include "artifact/medial_rows.h"
 #include "artifact/profile.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -59,7 +60,11 @@ void follow_append(const artifact::MedialReader& before, const model::Backbone& 
   }
   artifact::require_made_alike(before, transform.text(), backbone.options().precision,
                                "this collection");
-  inputs["append"] = before.provenance();
+  // Its own inputs stand in that file, which the hash names: here they would double with each
+  // append and merge.
+  io::Provenance made = before.provenance();
+  made.inputs.clear();
+  inputs["append"] = std::move(made);
 }
 
 std::string space_message(const artifact::MedialPlan& plan, const Options& options) {
@@ -229,7 +234,6 @@ Result record(const Options& given) {
   plan.layers = plan_layers(*backbone, options, known);
   plan.settings = settings_text(options, *backbone, *dataset);
   plan.notes = {{"dataset", dataset->name()}, {"transform", transform.text()}};
-  if (!options.shard.empty()) plan.notes["shard"] = options.shard;
 
   auto usable = usable_samples(*dataset, options, known);
   RowPlan rows = plan_rows(*dataset, usable, options, generation);
@@ -267,6 +271,11 @@ Result record(const Options& given) {
   if (first_block == last_block) {
     fail(ExitCode::kNothingProcessed, "--shard {}: no row: there are {} blocks of {} rows in all",
          options.shard, blocks, options.batch_size);
+  }
+  if (!options.shard.empty()) {
+    plan.notes["shard"] = fmt::format("{}/{}", shard.number, shard.of);
+    plan.notes["collection"] =
+        fmt::format("{:.16} in blocks of {}", artifact::hash_of(rows.table), options.batch_size);
   }
   rows.keep(first_block * options.batch_size, std::min(all, last_block * options.batch_size));
   plan.rows = rows.table;

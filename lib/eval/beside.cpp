@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "eval/trade.h"
 
 namespace cachectl::eval {
 
@@ -41,6 +42,19 @@ std::vector<std::string> differences(const artifact::Report& other, const artifa
 void leave_out_latency(artifact::TradeCurve& curve) {
   curve.area_latency = std::numeric_limits<double>::quiet_NaN();
   for (artifact::TradePoint& point : curve.points) point.latency = curve.area_latency;
+}
+
+// On this backbone's axis: the same share of another's arithmetic is another amount.
+void rescale(artifact::TradeCurve& curve, const artifact::Report& other,
+             const artifact::Report& ours) {
+  const double scale = other.backbone_flops / ours.backbone_flops;
+  std::vector<double> cost = {scale}, quality = {other.plans.at(curve.plan).accuracy_plain.value};
+  for (artifact::TradePoint& point : curve.points) {
+    point.flops *= scale;
+    cost.push_back(point.flops);
+    quality.push_back(point.accuracy);
+  }
+  curve.area_flops = area_under(cost, quality);
 }
 
 }  // namespace
@@ -92,6 +106,14 @@ void add_beside(const std::vector<artifact::Report>& others, std::size_t plan,
     if (others[i].trade.empty()) continue;
     const std::string& path = options.beside[i];
     artifact::TradeCurve curve = others[i].trade.front();
+    if (others[i].backbone_hash != report.backbone_hash) {
+      if (!report.has_labels()) {
+        log::warning("{}: left out: its curve is of agreement with another backbone, {}", path,
+                     others[i].backbone_file);
+        continue;
+      }
+      rescale(curve, others[i], report);
+    }
     curve.plan = plan;
     curve.method += " (" + name_beside(options, i) + ")";
     const bool timed = std::any_of(curve.points.begin(), curve.points.end(),

@@ -60,13 +60,7 @@ std::string processor_name(const std::string& device) {
 void compare_with_collection(const TestPart& part, const artifact::PlanFile& plan,
                              const Recording& recording, const at::Tensor& input,
                              const Options& options, artifact::Report& report) {
-  // The one that the plan was made from stands beside its cache models, which have one, too.
-  const auto& inputs = plan.provenance.inputs;
-  const auto own = inputs.find("medial");
-  const io::Provenance* const medial =
-      own != inputs.end() ? &own->second : plan.provenance.find("medial");
-  report.collected_precision =
-      medial == nullptr ? "float32" : artifact::precision_of_collection(*medial);
+  report.collected_precision = plan.collected_precision();
   if (report.precision == report.collected_precision && report.cache_precision == "float32") return;
   runtime::EngineOptions asked = options.engine;
   asked.backbone.precision = report.collected_precision;

@@ -24,7 +24,7 @@ void describe(OptionTable& table, Options& options) {
   table.value("repeats", &options.repeats, "pairs of runs per batch size").range(2, 1e6);
   table
       .value("minutes", &options.minutes,
-             "time limit of a batch size's latency; fewer repeats beyond it")
+             "time limit of a batch size's latency, and of a curve's; fewer repeats beyond it")
       .range(0.01, 1e5);
   table.value("curve_batch", &options.curve_batch, "batch size of accuracy against latency")
       .range(1, 65536);

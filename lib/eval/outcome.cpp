@@ -172,7 +172,7 @@ void show_outcome(artifact::CertificateOutcome& shown, std::int64_t differing) {
 }
 
 double mean_flops(const Recording::Answered& answered, const runtime::Engine& engine,
-                  std::size_t plan) {
+                  std::size_t plan, bool shrink) {
   std::vector<double> on_the_way;  // to leaving by each exit
   double sum = 0;
   for (std::size_t e = 0; e < engine.stages(plan); ++e) {
@@ -180,6 +180,7 @@ double mean_flops(const Recording::Answered& answered, const runtime::Engine& en
     if (e + 1 < engine.stages(plan)) sum += engine.cache_flops(plan, e);
     on_the_way.push_back(sum);
   }
+  if (!shrink) return sum;  // answered samples go on with their batch to its end
   double total = 0;
   for (const std::size_t exit : answered.exit) total += on_the_way[exit];
   return total / static_cast<double>(answered.exit.size());
@@ -248,7 +249,7 @@ artifact::PlanOutcome plan_outcome(const Recording& recording, std::size_t plan,
   for (std::size_t e = 0; e <= exits.size(); ++e) {
     outcome.flops_plain += engine.segment_flops(plan, e);
   }
-  outcome.flops_cached = mean_flops(answered, engine, plan);
+  outcome.flops_cached = mean_flops(answered, engine, plan, options.engine.shrink);
   outcome.predicted_saving = made.predicted_saving;
   outcome.predicted_risk = made.predicted_risk;
   outcome.cache_bytes = engine.cache_bytes(plan);

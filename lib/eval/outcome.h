@@ -26,8 +26,9 @@ artifact::PlanOutcome plan_outcome(const Recording& recording, std::size_t plan,
 // A certificate against `differing` of the shown.samples samples.
 void show_outcome(artifact::CertificateOutcome& shown, std::int64_t differing);
 
-// Per sample: segments and look-ups on the way to the exit that it leaves by.
+// Per sample: segments and look-ups on the way to the exit that it leaves by, or all of them
+// where batches do not shrink.
 double mean_flops(const Recording::Answered& answered, const runtime::Engine& engine,
-                  std::size_t plan);
+                  std::size_t plan, bool shrink);
 
 }  // namespace cachectl::eval

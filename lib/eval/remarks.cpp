@@ -77,26 +77,24 @@ void on_answers(const artifact::Report& report, const artifact::PlanOutcome& pla
       name, saved > 0 ? "saves" : "adds", std::abs(saved) * 100,
       (1 - plan.exits.back().share) * 100);
   const double differing = 1 - plan.agreement.value;
-  if (report.tolerance > 0) {
-    // As counts: a share of the samples is no exact number.
-    const bool within = std::llround(differing * static_cast<double>(report.samples)) <=
-                        decision::allowed_wrong(report.tolerance, report.samples);
-    const bool certain = 1 - plan.agreement.high > report.tolerance;
-    const char* const broken =
-        certified(plan) ? " The tolerance is broken."
-                        : " The tolerance is broken: thresholds that are only estimated do that.";
-    remarks.add(
-        within    ? Tone::kGood
-        : certain ? Tone::kBad
-                  : Tone::kPlain,
-        "The {} answers {:.2f} % of the samples otherwise than the backbone [{:.2f}, {:.2f}]; the "
-        "tolerance was {:.2f} % and validation had promised {:.2f} %.{}",
-        name, differing * 100, (1 - plan.agreement.high) * 100, (1 - plan.agreement.low) * 100,
-        report.tolerance * 100, plan.predicted_risk * 100,
-        within    ? ""
-        : certain ? broken
-                  : " That is more, though within what chance explains.");
-  }
+  // As counts: a share of the samples is no exact number.
+  const bool within = std::llround(differing * static_cast<double>(report.samples)) <=
+                      decision::allowed_wrong(report.tolerance, report.samples);
+  const bool certain = 1 - plan.agreement.high > report.tolerance;
+  const char* const broken =
+      certified(plan) ? " The tolerance is broken."
+                      : " The tolerance is broken: thresholds that are only estimated do that.";
+  remarks.add(
+      within    ? Tone::kGood
+      : certain ? Tone::kBad
+                : Tone::kPlain,
+      "The {} answers {:.2f} % of the samples otherwise than the backbone [{:.2f}, {:.2f}]; the "
+      "tolerance was {:.2f} % and validation had promised {:.2f} %.{}",
+      name, differing * 100, (1 - plan.agreement.high) * 100, (1 - plan.agreement.low) * 100,
+      report.tolerance * 100, plan.predicted_risk * 100,
+      within    ? ""
+      : certain ? broken
+                : " That is more, though within what chance explains.");
   if (report.has_labels()) {
     const bool clear_loss = plan.effect.high<0, clear_gain = plan.effect.low> 0;
     remarks.add(clear_loss   ? Tone::kBad
@@ -132,7 +130,7 @@ void on_precision(const artifact::Report& report, const artifact::PlanOutcome& p
                   Remarks& remarks) {
   const artifact::Interval& agreement = plan.collected_agreement;
   if (std::isnan(agreement.value)) return;
-  const bool broken = report.tolerance > 0 && 1 - agreement.high > report.tolerance;
+  const bool broken = 1 - agreement.high > report.tolerance;
   remarks.add(broken ? Tone::kBad : Tone::kPlain,
               "At {} (backbone) and {} (cache models) the {} answers {:.2f} % of the samples "
               "otherwise than the backbone at {} [{:.2f}, {:.2f}].{}",

@@ -21,8 +21,6 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::int64_t kPoolBytes = std::int64_t{512} << 20;
-constexpr std::int64_t kWarmUps = 5;
-constexpr std::int64_t kLeastRepeats = 10;
 constexpr std::int64_t kMemoryBatches = 10;
 
 double milliseconds_since(Clock::time_point start) {
@@ -78,9 +76,10 @@ at::Tensor InputPool::batch(std::int64_t size, std::int64_t number) const {
 }
 
 Pairs time_pairs(const runtime::Engine& engine, std::size_t plan, const InputPool& pool,
-                 std::int64_t batch, std::int64_t repeats, double minutes) {
+                 std::int64_t batch, const Effort& effort) {
   Pairs pairs, ignored;
-  for (std::int64_t i = 0; i < kWarmUps; ++i) {
+  for (std::int64_t i = 0; i < effort.warm_ups; ++i) {
+    cancel::throw_if_requested();
     const at::Tensor inputs = pool.batch(batch, i);
     time_plain(engine.backbone(), inputs);
     time_cached(engine, plan, inputs, ignored);
@@ -90,13 +89,9 @@ Pairs time_pairs(const runtime::Engine& engine, std::size_t plan, const InputPoo
     plain_flops += engine.segment_flops(plan, e);
   }
   const Clock::time_point start = Clock::now();
-  for (std::int64_t r = 0; r < repeats; ++r) {
+  for (std::int64_t r = 0; r < effort.repeats; ++r) {
     cancel::throw_if_requested();
-    if (r >= kLeastRepeats && milliseconds_since(start) > minutes * 60e3) {
-      log::warning("batch {}: {} of {} repeats within {} minutes (--minutes)", batch, r, repeats,
-                   minutes);
-      break;
-    }
+    if (r >= effort.least && milliseconds_since(start) > effort.minutes * 60e3) break;
     const at::Tensor inputs = pool.batch(batch, r);
     if (r % 2 == 0) pairs.plain_ms.push_back(time_plain(engine.backbone(), inputs));
     time_cached(engine, plan, inputs, pairs);
@@ -111,7 +106,15 @@ artifact::Latency latency_of(const runtime::Engine& engine, const InputPool& poo
   artifact::Latency latency;
   latency.batch = batch;
   latency.plan = engine.plan_for(batch);
-  Pairs pairs = time_pairs(engine, latency.plan, pool, batch, options.repeats, options.minutes);
+  Effort effort;
+  effort.repeats = options.repeats;
+  effort.minutes = options.minutes;
+  Pairs pairs = time_pairs(engine, latency.plan, pool, batch, effort);
+  const auto made = static_cast<std::int64_t>(pairs.plain_ms.size());
+  if (made < effort.repeats) {
+    log::warning("batch {}: {} of {} repeats within {:g} minutes (--minutes)", batch, made,
+                 effort.repeats, effort.minutes);
+  }
   latency.plain = quantiles_of(pairs.plain_ms);
   latency.cached = quantiles_of(pairs.cached_ms);
   latency.first = quantiles_of(pairs.first_ms);

@@ -28,11 +28,17 @@ struct Pairs {
   double flops_plain = 0, flops_cached = 0;  // as run, over all repeats
 };
 
+struct Effort {
+  std::int64_t repeats = 100;
+  std::int64_t least = 10;    // repeats, however long they take
+  std::int64_t warm_ups = 5;  // untimed pairs
+  double minutes = 3;         // no more repeats beyond them
+};
+
 // The same batches through the plain backbone and through the engine, which of them first
-// changing from one repeat to the next; warmed up. Stops after `minutes`, not before 10
-// repeats.
+// changing from one repeat to the next; warmed up.
 Pairs time_pairs(const runtime::Engine& engine, std::size_t plan, const InputPool& pool,
-                 std::int64_t batch, std::int64_t repeats, double minutes);
+                 std::int64_t batch, const Effort& effort);
 
 // RQ3.
 artifact::Latency latency_of(const runtime::Engine& engine, const InputPool& pool,

@@ -68,7 +68,7 @@ std::vector<std::size_t> models_of(const Recording& recording,
 
 artifact::TradePoint point_of(const Recording& recording, const runtime::Engine& engine,
                               std::size_t plan, const std::vector<std::size_t>& models,
-                              const Setting& setting) {
+                              const Setting& setting, bool shrink) {
   decision::Exits exits;
   for (std::size_t e = 0; e < models.size(); ++e) {
     exits.push_back({models[e], setting.thresholds[e]});
@@ -83,7 +83,7 @@ artifact::TradePoint point_of(const Recording& recording, const runtime::Engine&
   for (std::size_t e = 0; e < engine.stages(plan); ++e) plain += engine.segment_flops(plan, e);
   artifact::TradePoint point;
   point.setting = setting.name;
-  point.flops = mean_flops(answered, engine, plan) / plain;
+  point.flops = mean_flops(answered, engine, plan, shrink) / plain;
   point.agreement = 1 - outcome.risk();
   point.accuracy = point.latency = kNone;
   std::int64_t labelled = 0, right = 0;
@@ -105,11 +105,17 @@ artifact::TradeCurve curve_of(std::string method, const std::vector<Setting>& se
   curve.batch = options.curve_batch;
   const std::vector<std::size_t> models = models_of(recording, engine.exits(plan));
   Progress progress("curve " + curve.method, static_cast<std::int64_t>(settings.size()), "points");
+  Effort effort;  // the engine is warm; a curve's time is that of one batch size's latency
+  effort.repeats = options.curve_repeats;
+  effort.least = std::min<std::int64_t>(3, options.curve_repeats);
+  effort.warm_ups = 1;
+  effort.minutes = options.minutes / static_cast<double>(settings.size());
   for (const Setting& setting : settings) {
-    artifact::TradePoint point = point_of(recording, engine, plan, models, setting);
+    artifact::TradePoint point =
+        point_of(recording, engine, plan, models, setting, options.engine.shrink);
     if (pool != nullptr && options.curve_repeats > 0) {
       const Pairs pairs = time_pairs(engine.with_thresholds(plan, setting.thresholds), 0, *pool,
-                                     options.curve_batch, options.curve_repeats, options.minutes);
+                                     options.curve_batch, effort);
       point.latency = quantiles_of(pairs.cached_ms).mean / quantiles_of(pairs.plain_ms).mean;
     }
     curve.points.push_back(std::move(point));

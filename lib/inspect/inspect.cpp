@@ -122,7 +122,7 @@ void print_json(const io::ArtifactReader& reader, const std::vector<Entry>& entr
                                {"bytes", entry.bytes}});
   }
   if (verified) json["verified"] = true;
-  std::cout << json.dump(2) << '\n';
+  std::cout << json.dump(2, ' ', false, Json::error_handler_t::replace) << '\n';
 }
 
 void print_text(const io::ArtifactReader& reader, const std::vector<Entry>& entries,

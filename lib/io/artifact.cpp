@@ -54,14 +54,20 @@ void hash_attributes(const Object& object, bool root, Sha256& hash) {
   }
 }
 
-void hash_group(const Group& group, bool root, Sha256& hash) {
+constexpr int kDeepest = 16;  // groups in groups; links may lead in a circle
+
+void hash_group(const Group& group, int depth, Sha256& hash) {
+  const bool root = depth == 0;
+  if (depth > kDeepest) {
+    fail(ExitCode::kCorrupt, "{}: groups nested too deep, or in a circle", group.where());
+  }
   hash_attributes(group, root, hash);
   for (const auto& name : group.children()) {
     if (root && name == kProvenance) continue;
     hash.update(name);
     if (group.is_group(name)) {
       hash.update("{");
-      hash_group(group.group(name), false, hash);
+      hash_group(group.group(name), depth + 1, hash);
       hash.update("}");
       continue;
     }
@@ -221,7 +227,7 @@ const Format& format_of(const std::string& kind) {
 
 std::string content_hash(const Group& root) {
   Sha256 hash;
-  hash_group(root, true, hash);
+  hash_group(root, 0, hash);
   return hash.hex();
 }
 

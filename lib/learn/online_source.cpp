@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/random.h"
 #include "data/loader.h"
 
@@ -65,7 +66,7 @@ void OnlineSource::epoch(std::int64_t epoch, std::int64_t count, std::int64_t ba
   const auto total = static_cast<std::int64_t>(wanted.size());
   data::LoaderOptions options;
   options.batch_size = batch_size;
-  options.threads = 1;
+  options.threads = std::max<std::int64_t>(1, static_cast<std::int64_t>(threads_) / 2);
   options.augment = augment_;
   options.seed = derive_seed(seed_, "views");
   options.view = epoch + 1;
@@ -73,7 +74,9 @@ void OnlineSource::epoch(std::int64_t epoch, std::int64_t count, std::int64_t ba
   data::BatchLoader loader(dataset_, transform_, std::move(wanted), options);
   const model::SegmentChain& chain = chain_up_to(layers);
   // A batch on one thread, and others beside it, as many as memory has room for.
-  double batch_bytes = 0;
+  std::int64_t live_bytes = 0;  // of a sample's pass
+  for (const auto& cost : backbone_->costs()) live_bytes = std::max(live_bytes, cost.live_bytes);
+  double batch_bytes = static_cast<double>(batch_size) * static_cast<double>(live_bytes);
   for (const auto layer : layers) {
     batch_bytes += static_cast<double>(recorded_.layers()[layer].values()) *
                    static_cast<double>(batch_size * sizeof(float));
@@ -81,6 +84,11 @@ void OnlineSource::epoch(std::int64_t epoch, std::int64_t count, std::int64_t ba
   const auto room = static_cast<std::int64_t>(memory_bytes_ / std::max(1.0, batch_bytes));
   const std::int64_t ahead =
       std::clamp<std::int64_t>(room, 1, kAhead + static_cast<std::int64_t>(threads_));
+  if (ahead < static_cast<std::int64_t>(threads_) && !told_of_room_) {
+    log::info("memory_gib has room for {} batches at once, and keeps {} of the {} threads idle",
+              ahead, static_cast<std::int64_t>(threads_) - ahead, threads_);
+    told_of_room_ = true;
+  }
   prefetch(
       batches_in(total, batch_size), std::min(threads_, static_cast<std::size_t>(ahead)), ahead,
       [&](std::int64_t) {

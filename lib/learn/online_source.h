@@ -49,6 +49,7 @@ class OnlineSource : public Source {
   data::AugmentOptions augment_;
   std::size_t threads_;
   double memory_bytes_;
+  bool told_of_room_ = false;
   std::uint64_t seed_;
   std::vector<std::int64_t> indices_;  // of the training samples in the data set
   std::optional<model::SegmentChain> chain_;

@@ -104,12 +104,14 @@ std::shared_ptr<const Backbone> Backbone::load(const BackboneOptions& options,
     example.push_back(input.slice(0, 0, std::min<std::int64_t>(input.size(0), kTrialRows)));
   }
   example = state->inputs.prepare(example);
+  std::vector<Tensors> answers;
   const auto prepare = [&] {
     const Frozen frozen = load_frozen(freeze, example, options.output);
     state->dependencies.reset();
     state->functions = frozen.functions;
     state->dependencies = std::make_unique<Dependencies>(frozen.graph);
     require_classifier(frozen.graph, example, options);
+    answers = answers_of(frozen, example, options);
   };
   try {
     prepare();
@@ -124,7 +126,6 @@ std::shared_ptr<const Backbone> Backbone::load(const BackboneOptions& options,
     }
   }
   state->hash = sha256_of_file(options.path);
-  const GraphPtr as_read = state->dependencies->graph()->copy();
   try {
     state->found = find_places(state->dependencies, example, options);
   } catch (const Error&) {
@@ -137,7 +138,7 @@ std::shared_ptr<const Backbone> Backbone::load(const BackboneOptions& options,
   }
   for (const Place& place : state->found.places) state->candidates.push_back(place.candidate);
   state->whole = state->build({});
-  require_same(as_read, SegmentChain(state->whole), example, options);
+  require_same(answers, SegmentChain(state->whole), example, options);
   state->detect_output(SegmentChain(state->whole).run(example));
   return std::shared_ptr<const Backbone>(new Backbone(std::move(state)));
 }

@@ -13,6 +13,8 @@
 #include <torch/csrc/jit/passes/remove_exceptions.h>
 #include <torch/csrc/jit/passes/remove_mutation.h>
 #include <torch/csrc/jit/passes/shape_analysis.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/csrc/jit/runtime/print_handler.h>
 #include <torch/csrc/jit/serialization/import.h>
 
 #include <algorithm>
@@ -20,6 +22,8 @@
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <utility>
+#include <vector>
 
 #include "base/error.h"
 #include "base/log.h"
@@ -310,6 +314,41 @@ void reshape_instead_of_view(jit::Block& block) {
   }
 }
 
+void add_tensors(const c10::IValue& value, Tensors& found) {
+  if (value.isTensor()) {
+    found.push_back(value.toTensor());
+  } else if (value.isList()) {
+    for (const c10::IValue& part : value.toListRef()) add_tensors(part, found);
+  } else if (value.isTuple()) {
+    for (const c10::IValue& part : value.toTupleRef().elements()) add_tensors(part, found);
+  } else if (value.isGenericDict()) {
+    for (const auto& entry : value.toGenericDict()) add_tensors(entry.value(), found);
+  }
+}
+
+// What a forward prints is not for the results on stdout.
+class WithoutPrints {
+ public:
+  WithoutPrints() : before_(jit::getPrintHandler()) {
+    jit::setPrintHandler([](const std::string&) {});
+  }
+  ~WithoutPrints() { jit::setPrintHandler(before_); }
+  WithoutPrints(const WithoutPrints&) = delete;
+  WithoutPrints& operator=(const WithoutPrints&) = delete;
+
+ private:
+  jit::PrintHandler before_;
+};
+
+Tensors run_original(jit::Module module, const Tensors& inputs) {
+  const WithoutPrints quiet;
+  const jit::GraphOptimizerEnabledGuard as_written(false);
+  std::vector<c10::IValue> arguments(inputs.begin(), inputs.end());
+  Tensors found;
+  add_tensors(module.forward(std::move(arguments)), found);
+  return found;
+}
+
 }  // namespace
 
 std::string first_line(const std::exception& error) {
@@ -349,7 +388,7 @@ Frozen load_frozen(const FreezeOptions& options, const Tensors& inputs, const st
     fail(ExitCode::kIncompatible, "{}: its graph can't be prepared for these inputs: {}",
          options.path, first_line(error));
   }
-  return {graph, functions};
+  return {graph, functions, [loaded](const Tensors& given) { return run_original(loaded, given); }};
 }
 
 }  // namespace cachectl::model

@@ -2,6 +2,7 @@
 
 #include <torch/csrc/jit/ir/ir.h>
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -22,6 +23,9 @@ struct Frozen {
   // The functions that the graph's nodes were inlined from. LibTorch names them when an
   // operation fails, by plain pointers: they must live as long as anything made of the graph.
   std::shared_ptr<const void> functions;
+  // The forward that the file holds, untouched: every tensor that comes out of it. It holds the
+  // file's weights.
+  std::function<Tensors(const Tensors&)> original;
 };
 
 // Reads a TorchScript file and gives its forward as one graph of plain operations:

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <vector>
+
 #include "model/backbone.h"
 #include "model/freeze.h"
 
@@ -21,9 +23,12 @@ double row_tolerance(const BackboneOptions& options);
 void require_classifier(const GraphPtr& graph, const Tensors& example,
                         const BackboneOptions& options);
 
-// What runs must answer as the graph did before it was cut and its branches decided, for several
-// samples and for one: else Error (incompatible).
-void require_same(const GraphPtr& graph, const SegmentChain& chain, const Tensors& example,
-                  const BackboneOptions& options);
+// All that the file's own forward gives for several samples, and for one.
+std::vector<Tensors> answers_of(const Frozen& frozen, const Tensors& example,
+                                const BackboneOptions& options);
+// What runs must answer as the file's own forward did, of whose tensors one is the answer: else
+// Error (incompatible).
+void require_same(const std::vector<Tensors>& original, const SegmentChain& chain,
+                  const Tensors& example, const BackboneOptions& options);
 
 }  // namespace cachectl::model

@@ -33,9 +33,9 @@ StageStats run_stage(const model::Backbone& backbone, const PreparedPlan& prepar
 // Answers the samples of the plan file's self-test under each plan that says what to
 // expect. Throws Error(kIncompatible) when a sample gets another class or exit than
 // recorded, unless its confidence lies so close to the decision that rounding explains it.
-// At lower precision differences are only counted in a warning.
+// Where not is_exact (half precision, when the plan was made or now) differences are only counted
+// in a warning, but for most of the samples.
 void replay_self_test(const model::Backbone& backbone, const std::vector<PreparedPlan>& plans,
-                      const artifact::PlanFile& file, const std::string& plan_name,
-                      bool full_precision);
+                      const artifact::PlanFile& file, const std::string& plan_name, bool is_exact);
 
 }  // namespace cachectl::runtime

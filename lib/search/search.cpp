@@ -114,6 +114,13 @@ std::map<std::string, LayerSpace> spaces_of(const Options& options,
   std::map<std::string, LayerSpace> spaces;
   std::vector<std::string> left;
   for (const auto& name : names) {
+    const auto& profiled = profile.candidate(name).shape;
+    if (profiled != medial.layer(name).shape) {
+      fail(ExitCode::kIncompatible,
+           "the profile has activations of {} at {}, {} has {}: profile the backbone with inputs "
+           "of the size that was collected",
+           text::shape(profiled), name, medial.path(), text::shape(medial.layer(name).shape));
+    }
     try {
       spaces.emplace(name, LayerSpace(space_of(options.space, name), medial.layer(name).shape,
                                       medial.classes(), profile.candidate(name).flops_after));

@@ -28,13 +28,6 @@ JointSearch::JointSearch(const decision::Records& records, const std::vector<Cur
   assert(curves.size() == candidates_ && cost.candidates() == candidates_);
   assert(cost.samples() == samples_);
   for (std::size_t d = 0; d < candidates_; ++d) {
-    std::vector<std::int32_t> entry(samples_);
-    std::size_t k = 0;
-    for (std::size_t i = 0; i < samples_; ++i) {
-      if (static_cast<std::int32_t>(i) >= curves[d].hits[k]) ++k;
-      entry[static_cast<std::size_t>(curves[d].order[i])] = static_cast<std::int32_t>(k);
-    }
-    entry_.push_back(std::move(entry));
     const auto& loss = losses_.of[d];
     std::vector<std::int64_t> lost;
     std::int64_t total = 0;

@@ -81,7 +81,6 @@ class JointSearch {
   const decision::CostModel& cost_;
   const Limits& limits_;
   const std::size_t samples_, candidates_;
-  std::vector<std::vector<std::int32_t>> entry_;  // [candidate][sample]: its place in the curve
   Losses losses_;
   std::vector<std::vector<std::int64_t>> lost_;  // [candidate][entry]: of all hits up to it
   std::vector<State> path_;

@@ -9,6 +9,7 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/progress.h"
+#include "base/text.h"
 #include "model/cache_model.h"
 
 namespace cachectl::select {
@@ -41,6 +42,12 @@ std::vector<std::size_t> places(const artifact::Profile& profile, const artifact
   std::vector<std::size_t> places;
   for (const auto& cache : caches.caches) {
     const auto* candidate = &profile.candidate(cache.layer);
+    if (candidate->shape != cache.input_shape) {
+      fail(ExitCode::kIncompatible,
+           "the profile has activations of {} at {}, the cache model there reads {}: profile the "
+           "backbone with inputs of the size that was collected",
+           text::shape(candidate->shape), cache.layer, text::shape(cache.input_shape));
+    }
     const auto place = static_cast<std::size_t>(candidate - profile.candidates.data());
     if (!places.empty() && place <= places.back()) {
       fail(ExitCode::kCorrupt, "cache models out of order: {} stands behind {}", cache.layer,

@@ -39,6 +39,7 @@ void write_checkpoint(const std::string& path, const Standing& standing,
     group.set("layer", course.layer);
     group.set("best_agreement", course.best_agreement);
     group.set("best_epoch", course.best_epoch);
+    group.set("gain_epoch", course.gain_epoch);
     group.set("stopped", std::int64_t{course.stopped ? 1 : 0});
     std::vector<double> curve;
     for (const auto& point : course.curve) {
@@ -89,6 +90,8 @@ void read_checkpoint(const std::string& path, std::vector<Course>& courses) {
     }
     course.best_agreement = group.real("best_agreement");
     course.best_epoch = group.integer("best_epoch");
+    course.gain_epoch = group.has_attribute("gain_epoch") ? group.integer("gain_epoch")
+                                                          : course.best_epoch;  // older files
     course.stopped = group.integer("stopped") != 0;
     const auto curve = group.read<double>("curve", {-1, kCurveColumns});
     for (std::size_t k = 0; k < curve.size(); k += kCurveColumns) {

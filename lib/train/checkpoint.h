@@ -18,6 +18,7 @@ struct Course {
   std::vector<artifact::CurvePoint> curve;
   double best_agreement = -1;
   std::int64_t best_epoch = 0;
+  std::int64_t gain_epoch = 0;  // of the last gain; ties are kept, but are none
   model::CacheModel::State best;
   bool stopped = false;  // by its patience
 };

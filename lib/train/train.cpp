@@ -92,6 +92,11 @@ std::vector<std::pair<std::string, model::Architecture>> choose(
       }
     }
   }
+  if (!study && !options.layers.empty()) {
+    fail(ExitCode::kUsage,
+         "train.layers chooses among a study's layers: give --study, or name in "
+         "train.architectures those to train and no others");
+  }
   for (const auto& [layer, architecture] : options.architectures) {
     medial.layer(layer);  // throws when unknown
     wanted[layer] = architecture;
@@ -118,12 +123,15 @@ std::vector<std::pair<std::string, model::Architecture>> choose(
 
 // Where the training samples come from: the medial file, or the backbone once more.
 struct Views {
+  std::string precision;  // that fresh ones are answered in
   std::unique_ptr<const data::Dataset> dataset;
   data::Transform transform;
   std::unique_ptr<learn::Source> source;
 
   Views(const Options& options, const artifact::MedialReader& medial,
-        const std::vector<std::string>& names, std::size_t threads) {
+        const std::vector<std::string>& names, std::size_t threads)
+      : precision(
+            model::resolved_precision(options.view_precision, at::Device(options.common.device))) {
     const double memory = options.memory_gib * kGiB;
     const auto seed = derive_seed(static_cast<std::uint64_t>(options.common.seed), "source");
     if (!options.online_augment) {
@@ -137,8 +145,7 @@ struct Views {
     model::BackboneOptions described = options.backbone;
     described.device = options.common.device;
     described.path = options.common.resolve(described.path);
-    described.precision =
-        model::resolved_precision(options.view_precision, at::Device(described.device));
+    described.precision = precision;
     dataset = data::open_dataset(options.data, options.common);
     transform = data::Transform(options.data);
     const auto backbone = model::Backbone::load(
@@ -200,6 +207,12 @@ void run(Options& options) {
   std::optional<artifact::Study> study;
   if (!options.study.empty()) {
     study = artifact::read_study(options.study);
+    if (const auto absent = artifact::missing(*study); !absent.empty()) {
+      log::warning(
+          "{}: {} of the {} searches are not in it: join the shards by cachectl-search "
+          "--merge",
+          options.study, absent.size(), study->asked.size());
+    }
     io::require_same_input("backbone", options.medial, medial.provenance(), options.study,
                            study->provenance);
     artifact::require_same_ids(medial, data::Part::kTrain, study->train_ids_hash, options.study);
@@ -220,8 +233,9 @@ void run(Options& options) {
   OptionTable table;
   describe_settings(table, options);
   if (options.online_augment) describe_views(table, options);
+  // "auto" is another precision on another processor.
   std::string settings =
-      table.effective() +
+      table.effective() + (options.online_augment ? "views: " + views.precision + '\n' : "") +
       fmt::format("seed: {}\nmedial: {}\nprecision: {}\n", seed, medial.provenance().content_hash,
                   model::resolved_precision(options.recipe.precision, at::kCPU));
   for (const auto& [layer, architecture] : chosen) {
@@ -258,7 +272,7 @@ void run(Options& options) {
       model::CacheModel model(architecture, source.layers()[i].shape, medial.classes(),
                               derive_seed(seed, layer), options.cascade && !courses.empty());
       learn::Student student(std::move(model), i, recipe, learn::steps_of(recipe, samples));
-      courses.push_back({layer, std::move(student), {}, -1, 0, {}, false});
+      courses.push_back({layer, std::move(student), {}, -1, 0, 0, {}, false});
     }
     return courses;
   };

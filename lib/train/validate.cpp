@@ -16,7 +16,7 @@ void keep(Course& course, const learn::Student& student, std::int64_t epoch, dou
 
 bool is_patient(const Course& course, std::int64_t epoch, const Keeping& keeping) {
   return keeping.patience == 0 ||
-         epoch - course.best_epoch < keeping.patience * keeping.validate_every;
+         epoch - course.gain_epoch < keeping.patience * keeping.validate_every;
 }
 
 void stop(Course& course, learn::Student& student) {
@@ -28,11 +28,10 @@ void keep_each(std::vector<Course>& courses, std::vector<learn::Student>& studen
                const Figures& figures, std::int64_t epoch, const Keeping& keeping) {
   for (std::size_t i = 0; i < courses.size(); ++i) {
     if (!figures[i]) continue;
-    if (figures[i]->agreement >= courses[i].best_agreement) {
-      keep(courses[i], students[i], epoch, figures[i]->agreement);
-    } else if (!is_patient(courses[i], epoch, keeping)) {
-      stop(courses[i], students[i]);
-    }
+    const double now = figures[i]->agreement, best = courses[i].best_agreement;
+    if (now >= best) keep(courses[i], students[i], epoch, now);
+    if (now > best) courses[i].gain_epoch = epoch;
+    if (!is_patient(courses[i], epoch, keeping)) stop(courses[i], students[i]);
   }
 }
 
@@ -50,13 +49,10 @@ void keep_together(std::vector<Course>& courses, std::vector<learn::Student>& st
     best += courses[i].best_agreement;
   }
   if (!is_whole) return;
-  const bool is_better = now >= best;
   for (std::size_t i = 0; i < courses.size(); ++i) {
-    if (is_better) {
-      keep(courses[i], students[i], epoch, figures[i]->agreement);
-    } else if (!is_patient(courses[i], epoch, keeping)) {
-      stop(courses[i], students[i]);
-    }
+    if (now >= best) keep(courses[i], students[i], epoch, figures[i]->agreement);
+    if (now > best) courses[i].gain_epoch = epoch;
+    if (!is_patient(courses[i], epoch, keeping)) stop(courses[i], students[i]);
   }
 }
 

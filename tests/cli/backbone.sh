@@ -25,7 +25,8 @@ for _ in $(seq 2000); do
 done
 kill -9 "$victim"
 wait "$victim" 2>/dev/null || true
-[ -e cut.pt.partial ] && [ ! -e cut.pt ]
+[ -e cut.pt.partial ]
+[ ! -e cut.pt ]
 run 0 train --out cut.pt --resume
 says err "goes on after epoch"
 cmp whole.pt cut.pt

@@ -58,7 +58,8 @@ kill_and_resume() {
     run 0 "${collect[@]}" --out "cut-$name.h5" "$@" --resume
   fi
   cmp "whole-$name.h5" "cut-$name.h5"
-  [ ! -e "cut-$name.h5.partial" ] && [ ! -e "cut-$name.h5.partial.journal" ]
+  [ ! -e "cut-$name.h5.partial" ]
+  [ ! -e "cut-$name.h5.partial.journal" ]
   [ ! -e "cut-$name.h5.partial.chunks" ]
 }
 kill_and_resume plain --augment 6

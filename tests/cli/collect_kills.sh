@@ -20,5 +20,6 @@ for layout in "" "--deflate 1"; do
   [ -e cut.h5 ] || run 0 "${collect[@]}" --out cut.h5 $layout --resume
   cmp whole.h5 cut.h5
   [ "$(ls cut.h5*)" = cut.h5 ]
+  [ "$kills" -gt 0 ]
   echo "layout '$layout': $kills kills"
 done

@@ -33,4 +33,8 @@ wanted = {
 assert wanted[kind](figures), figures
 P
 done
+# A name that is no UTF-8.
+cp "$golden/plan-1.h5" $'caf\xe9.h5'
+run 0 "$bin/cachectl-inspect" $'caf\xe9.h5' --json
+"$python" -c 'import json; assert json.load(open("out"))["kind"] == "plan"'
 echo "$(ls "$golden"/*.h5 | wc -l) files of $(ls "$golden" | sed -n 's/-.*\.h5//p' | sort -u | wc -l) kinds"

@@ -82,6 +82,7 @@ edited 4 "contradict each other" "f.attrs['seed'] = numpy.int64(7)"
 edited 4 "differ from the hash" "f['ids/certify'][0] = 8"
 edited 4 "differ from the hash" "del f['caches/0001']"
 edited 4 "expected whole numbers" "f.attrs['seed'] = 'one'"
+edited 4 "in a circle" "f['a'] = h5py.SoftLink('/')"
 
 # Files that do not belong together.
 refused 5 "do not belong together" select --medial "$golden/medial-1.h5" \

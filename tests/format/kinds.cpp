@@ -114,7 +114,7 @@ Kind report_kind() {
 std::vector<train::Course> courses() {
   model::CacheModel model(model::Architecture::parse("fc4"), {3, 2, 2}, 5);
   std::vector<train::Course> all{
-      {"layer1", learn::Student(std::move(model), 0, {}, 10), {}, -1, 0, {}, false}};
+      {"layer1", learn::Student(std::move(model), 0, {}, 10), {}, -1, 0, 0, {}, false}};
   all[0].best = all[0].student.model().state();
   return all;
 }

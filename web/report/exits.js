@@ -73,7 +73,7 @@ export function exitTable(data, chosen) {
       h("p", {}, "“Hit rate” counts among the samples that reach an exit, “of all” among all samples. “As backbone” is the share of its answers that are the backbone’s own.",
         labels && " “Effect” is what the exit adds to the accuracy over all samples; below zero it loses.", " Small figures are 95 % intervals.", overall),
       table(columns, plan.exits, { caption: "Hits, agreement and cost of each exit", rowClass: (e) => !cached(e) && "total" }),
-      data.tolerance > 0 && h("p", { class: "note" },
+      h("p", { class: "note" },
         `Thresholds were chosen on the validation part for a tolerance of ${setting(data.tolerance)}${data.budget ? ` (budget “${data.budget}”)` : ""}${data.cost_kind ? `, to save ${data.cost_kind === "latency" ? "measured time" : "arithmetic"}` : ""}. There the plan was expected to save ${percent(plan.predicted_saving)} and to change ${percent(plan.predicted_risk)} of the answers; on the test part it changes ${percent(1 - plan.agreement.value)}.`),
     ],
   };

@@ -32,6 +32,7 @@ export function latency(data) {
     { name: "Batch", cell: (r) => whole(r.batch) },
     several && { name: "Plan", cell: (r) => planName(data.plans[r.plan]) },
     { name: "", cell: (r) => r.side },
+    least < repeats && { name: "Runs", numeric: true, cell: (r) => whole(r.repeats) },
     { name: "Mean", numeric: true, cell: (r) => milliseconds(r.q.mean) },
     { name: "p50", numeric: true, cell: (r) => milliseconds(r.q.p50) },
     { name: "p90", numeric: true, cell: (r) => milliseconds(r.q.p90) },
@@ -43,6 +44,7 @@ export function latency(data) {
     ...(row.batch > 1 ? [{ ...row, side: "mean answer", q: row.answer }, { ...row, side: "first answer", q: row.first }] : []),
   ]);
   const repeats = Math.max(...data.latency.map((row) => row.repeats));
+  const least = Math.min(...data.latency.map((row) => row.repeats));
   return {
     id: "latency",
     short: "Time",
@@ -50,7 +52,7 @@ export function latency(data) {
     tag: "RQ3",
     body: [
       h("p", {}, "The same batches went through the plain backbone, in its fastest form, and through the cached one, by turns",
-        repeats > 0 && `, ${whole(repeats)} times each`,
+        repeats > 0 && `, ${least < repeats ? `${whole(least)} to ` : ""}${whole(repeats)} times each`,
         data.threads > 0 && `, on ${whole(data.threads)} ${data.threads === 1 ? "thread" : "threads"}`,
         data.device && ` (${data.device}${data.precision ? `, ${data.precision}` : ""})`,
         ". p50 is the median, p90 the time that nine of ten runs keep within, p99 ninety-nine of a hundred. In a batch the first answer comes long before the last: “mean answer” is how long a sample waits for its own."),

@@ -164,6 +164,9 @@ class Trainer {
     hash.update(parts_.train.samples->content_hash());
     for (const std::int64_t index : parts_.train.indices) {
       hash.update(static_cast<std::uint64_t>(index));
+      // Of some kinds of data the labels stand in a file of their own.
+      const auto label = parts_.train.labels.values[static_cast<std::size_t>(index)];
+      hash.update(static_cast<std::uint64_t>(label));
     }
     return hash.hex();
   }
@@ -207,6 +210,8 @@ class Trainer {
     // Plain autograd: the executor's own differentiation pays only for long runs of small ops.
     const torch::jit::GraphOptimizerEnabledGuard no_graph_optimizer(false);
     module_.train();
+    // What dropout drops in an epoch is the same in a run that was ended and gone on with.
+    at::manual_seed(derive_seed(seed(), "dropout", static_cast<std::uint64_t>(epoch)));
     data::BatchLoader loader = load_epoch(epoch);
     double loss_sum = 0;
     std::int64_t samples = 0;

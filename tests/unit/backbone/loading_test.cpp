@@ -13,6 +13,7 @@
 #include "base/hash.h"
 #include "fixtures.h"
 #include "model/backbone.h"
+#include "model/trial.h"
 
 namespace cachectl::model {
 namespace {
@@ -291,6 +292,34 @@ TEST(Loading, RefusesAnAnswerThatIsNoNumberForASampleAlone) {
   const auto file = with_forward(returning("torch.add(z, torch.mul(torch.std(z, 0), 0.000001))"));
   expect_refused(options_for(file), {images(3)}, ExitCode::kIncompatible,
                  "depends on the other samples");
+}
+
+TEST(Loading, RefusesWhatAnswersOtherwiseThanTheFile) {
+  const auto file = with_forward(returning("z"));
+  const auto options = options_for(file);
+  const at::Tensor x = images(kTrialRows);
+  const SegmentChain chain = Backbone::load(options, {x})->cut({});
+  const at::Tensor several = chain.run({x}), one = several.slice(0, 0, 1);
+  EXPECT_NO_THROW(require_same({{several}, {one}}, chain, {x}, options));
+  EXPECT_NO_THROW(require_same({{x, several}, {one + 1, one}}, chain, {x}, options));
+  for (const std::vector<Tensors>& other :
+       {std::vector<Tensors>{{several + 0.01}, {one}}, {{several}, {one + 0.01}}, {{}, {}}}) {
+    try {
+      require_same(other, chain, {x}, options);
+      FAIL() << "accepted";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ExitCode::kIncompatible);
+      EXPECT_THAT(error.what(), HasSubstr("as its own forward does"));
+    }
+  }
+}
+
+TEST(Loading, WhatAForwardPrintsIsNoResult) {
+  const auto file = with_forward("\ndef forward(self, x):\n" + std::string(kHead) +
+                                 "    print(\"here\", 1)\n    return " + kTail + "\n");
+  testing::internal::CaptureStdout();
+  (void)Backbone::load(options_for(file), {images(2)})->run({images(4)});
+  EXPECT_EQ(testing::internal::GetCapturedStdout(), "");
 }
 
 TEST(Loading, Bfloat16LeavesWholeNumbersAlone) {

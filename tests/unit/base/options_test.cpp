@@ -64,7 +64,10 @@ TEST(Options, RefuseWithOriginKeyValueAndExpectation) {
   EXPECT_THAT(message_of(*table.find_key("train.learning_rate"), {"nan"}), HasSubstr("expected"));
   EXPECT_THAT(message_of(*table.find_key("train.strategy"), {"ahsa"}),
               HasSubstr("did you mean 'asha'?"));
+  EXPECT_THAT(message_of(*table.find_key("train.heads"), {"layer1=pool2", "layer1=fc8"}),
+              HasSubstr("each name once"));
   EXPECT_EQ(settings.epochs, 10);
+  EXPECT_TRUE(settings.heads.empty());
 }
 
 TEST(Options, RecordTheirEffectiveValuesSorted) {

@@ -156,6 +156,72 @@ TEST(Merge, RefusesShardsOfDifferentCollections) {
   small.options.data.samples -= 64;
   small.options.common.seed += 1;
   refused("other-seed.h5");
+  small.options.common.seed -= 1;
+  small.options.batch_size = 50;  // the shards would leave rows out
+  refused("other-blocks.h5");
+  small.options.batch_size = 32;
+  small.options.views = 1;
+  refused("other-views.h5");
+  small.options.views = 0;
+  small.options.split.validation += small.options.split.test / 2;
+  small.options.split.test /= 2;
+  refused("other-split.h5");
+}
+
+// As `seq -w` writes them.
+TEST(Merge, TakesNumbersWithZerosInFront) {
+  SmallCollection small;
+  for (const char* shard : {"01/2", "02/2"}) {
+    small.options.shard = shard;
+    small.record_as(std::string("part") + shard[1] + ".h5");
+  }
+  artifact::merge_medial(small.path("m.h5"), {small.path("part2.h5"), small.path("part1.h5")},
+                         small.options.common);
+  EXPECT_EQ(artifact::MedialReader(small.path("m.h5")).rows().size(), 200);
+}
+
+TEST(Merge, JoinsWhatWasAppendedInAsManyShards) {
+  SmallCollection small;
+  const auto in_shards = [&](const std::string& name) {
+    std::vector<std::string> parts;
+    for (const char* shard : {"1/2", "2/2"}) {
+      small.options.shard = shard;
+      parts.push_back(small.path(name + shard[0] + ".h5"));
+      small.record_as(name + shard[0] + ".h5");
+    }
+    small.options.shard = "";
+    return parts;
+  };
+  const auto old = in_shards("old");
+  artifact::merge_medial(small.path("base.h5"), old, small.options.common);
+  small.options.append = small.path("base.h5");
+  small.options.data.synthetic_seed = 1;
+  const auto later = in_shards("new");
+  artifact::merge_medial(small.path("all.h5"), {small.path("base.h5"), later[1], later[0]},
+                         small.options.common);
+  const artifact::MedialReader all(small.path("all.h5"));
+  EXPECT_EQ(all.rows().size(), 400);
+  EXPECT_EQ(all.rows_of(data::Part::kTrain, false, 1).size(), 100u);
+  EXPECT_EQ(all.sources(), (std::vector<std::string>{old[0], old[1], later[0], later[1]}));
+}
+
+// A collection may be appended to for years.
+TEST(Merge, ProvenanceGrowsByWhatWasAppendedAlone) {
+  SmallCollection small;
+  small.options.data.samples = 40;
+  small.record_as("all0.h5");
+  std::vector<std::size_t> sizes;
+  for (int i = 1; i <= 18; ++i) {
+    const auto before = small.path(fmt::format("all{}.h5", i - 1));
+    small.options.append = before;
+    small.options.data.synthetic_seed = i;
+    small.record_as(fmt::format("new{}.h5", i));
+    const auto made = artifact::merge_medial(small.path(fmt::format("all{}.h5", i)),
+                                             {before, small.path(fmt::format("new{}.h5", i))},
+                                             small.options.common);
+    sizes.push_back(made.json().size());
+  }
+  EXPECT_LT(sizes.back() - sizes[8], 1.2 * static_cast<double>(sizes[9] - sizes[0]));
 }
 
 TEST(Merge, SaysWhenASourceIsGoneOrChanged) {

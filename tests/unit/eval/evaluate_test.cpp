@@ -276,6 +276,17 @@ TEST(Evaluation, TimesOnlyTheAnswersThatCount) {
   EXPECT_GT(latency.first.mean, 0.5 * latency.cached.mean);
 }
 
+TEST(Evaluation, CountsAllArithmeticWhereBatchesDoNotShrink) {
+  Subject subject({0.3, 0.35, 0.4});
+  subject.options.engine.shrink = false;
+  const artifact::Report report = evaluate(subject.options);
+  const artifact::PlanOutcome& plan = report.plans[0];
+  EXPECT_LT(plan.exits.back().share, 1);  // some leave early
+  double look_ups = 0;
+  for (const artifact::ExitOutcome& exit : plan.exits) look_ups += exit.cache_flops;
+  EXPECT_DOUBLE_EQ(plan.flops_cached, plan.flops_plain + look_ups);
+}
+
 TEST(Evaluation, WarnsOnceOfAPrecisionOutsideTheCertificate) {
   Subject subject({0.3, 0.35, 0.4});
   artifact::PlanFile plan = artifact::read_plan(subject.options.plan);
@@ -359,6 +370,15 @@ TEST(Evaluation, LeavesOutTheTimesOfAnotherReportThatWereTakenOtherwise) {
     }
     EXPECT_EQ(curve.area_flops, timed.trade[0].area_flops);
   }
+  // Of a backbone half as large: at half the arithmetic.
+  artifact::Report smaller = ours;
+  smaller.backbone_hash = "other";
+  smaller.backbone_flops /= 2;
+  const artifact::TradeCurve half = beside(smaller).first;
+  for (std::size_t i = 0; i < half.points.size(); ++i) {
+    EXPECT_DOUBLE_EQ(half.points[i].flops, ours.trade[0].points[i].flops / 2);
+  }
+  EXPECT_GT(half.area_flops, ours.trade[0].area_flops);
   artifact::Report untimed = ours;
   untimed.threads = 99;
   EXPECT_THAT(beside(untimed).second, testing::Not(testing::HasSubstr("left out")));

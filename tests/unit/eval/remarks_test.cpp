@@ -95,6 +95,13 @@ TEST(Remarks, TakeAsManyAsTheToleranceAllowsForWithin) {
   EXPECT_THAT(texts_on(report), Contains(HasSubstr("That is more")));
 }
 
+TEST(Remarks, HoldAgainstAToleranceOfNothing) {
+  artifact::Report report = with(made_plan(8));
+  report.tolerance = 0;
+  report.plans[0].agreement = {0.99, 0.985, 0.994};
+  EXPECT_THAT(texts_on(report), Contains(HasSubstr("The tolerance is broken")));
+}
+
 TEST(Remarks, TellAnExitThatNeverAnswersByWhatItCosts) {
   artifact::Report report = with(made_plan(8));
   artifact::ExitOutcome& exit = report.plans[0].exits[0];

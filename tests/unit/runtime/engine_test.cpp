@@ -375,6 +375,19 @@ TEST_P(EveryEngine, ReplaysTheSelfTestAndRefusesOtherAnswers) {
   label = (label + 1) % static_cast<std::int32_t>(CachedBackbone::kClasses);
   expect_error([&] { Engine(shared().backbone(), file, "runs/plan.h5"); }, ExitCode::kIncompatible,
                "self-test: sample 2");
+  // Collected at half precision some answers may be others here; most of them may not.
+  file.provenance.inputs["medial"].config = "backbone.precision: bfloat16\n";
+  testing::internal::CaptureStderr();
+  EXPECT_NO_THROW(Engine(shared().backbone(), file, "runs/plan.h5"));
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              testing::HasSubstr("1 of 4 samples are answered otherwise"));
+  artifact::PlanFile wrong = file;
+  for (std::int32_t& one : wrong.plans[0].self_test_labels) {
+    one = (one + 1) % static_cast<std::int32_t>(CachedBackbone::kClasses);
+  }
+  expect_error([&] { Engine(shared().backbone(), wrong, "runs/plan.h5"); }, ExitCode::kIncompatible,
+               "4 of 4 samples");
+  file.provenance = {};
   EngineOptions trusting;
   trusting.self_test = false;
   EXPECT_NO_THROW(Engine(shared().backbone(), file, "test", trusting));

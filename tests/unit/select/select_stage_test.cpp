@@ -334,6 +334,16 @@ TEST_F(SelectStage, TakesAProfilesBatchSizesInAnyOrder) {
   }
 }
 
+TEST_F(SelectStage, RefusesAProfileOfOtherInputSizes) {
+  Options with = options();
+  artifact::Profile profile = artifact::read_profile(with.profile);
+  profile.candidates[1].shape = {8, 2, 2};
+  with.profile = chain_->scratch.path("other-size.h5");
+  artifact::write_profile(with.profile, profile, with.common, *profile.provenance.find("backbone"));
+  expect_error([&] { output_of(with); }, ExitCode::kIncompatible,
+               "activations of 8x2x2 at middle, the cache model there reads 8x4x4");
+}
+
 TEST_F(SelectStage, GivesEqualBytesForEqualRuns) {
   Options with = options("one.h5");
   with.budget = "joint";

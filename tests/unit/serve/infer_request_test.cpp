@@ -6,6 +6,7 @@
 
 #include <limits>
 
+#include "files.h"
 #include "serve/messages.h"
 #include "unit/serve/refused.h"
 #include "unit/serve/served.h"
@@ -15,6 +16,7 @@ namespace {
 
 using test::Served;
 using testing::HasSubstr;
+using testing::Not;
 
 class InferRequestTest : public testing::Test {
  protected:
@@ -140,6 +142,28 @@ TEST_F(InferRequestTest, ImagesAreRefusedWhereTheTransformIsUnknown) {
       R"({"inputs": [{"name": "image", "datatype": "BYTES", "shape": [1],
           "parameters": {"binary_data_size": 4}}]})";
   EXPECT_THAT(refused([&] { read(text, std::string(4, '\0')); }, 400), HasSubstr("no images"));
+}
+
+TEST_F(InferRequestTest, ThePixelsOfAllImagesTogetherAreBounded) {
+  const auto model = Served({0.6, 0.6, 0.6}, "resize 16 16, mean 0.5, std 0.25").load();
+  const std::string image = data::test::png_bytes(3, 2);
+  const std::int64_t pixels = 3 * 2;
+  const std::string element =
+      std::string(1, static_cast<char>(image.size())) + std::string(3, '\0') + image;
+  const std::string tail = element + element;
+  const std::string text = R"({"inputs": [{"name": "image", "datatype": "BYTES", "shape": [2], )" +
+                           raw_size(tail.size()) + "}]}";
+  RequestLimits limits;
+  limits.max_image_pixels = pixels;
+  limits.max_request_pixels = 2 * pixels;
+  const InferRequest got = read_infer_request(text, tail, *model, limits);
+  EXPECT_EQ(got.inputs.sizes(), (std::vector<std::int64_t>{2, 3, 16, 16}));
+  limits.max_request_pixels = 2 * pixels - 1;
+  EXPECT_THAT(refused([&] { read_infer_request(text, tail, *model, limits); }, 413),
+              HasSubstr("too large together"));
+  limits.max_image_pixels = pixels - 1;
+  EXPECT_THAT(refused([&] { read_infer_request(text, tail, *model, limits); }, 413),
+              Not(HasSubstr("together")));
 }
 
 TEST_F(InferRequestTest, TheResponseHoldsWhatWasAskedForInItsOrder) {

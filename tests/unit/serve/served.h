@@ -2,6 +2,8 @@
 
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "artifact/plan.h"
 #include "serve/served_model.h"
@@ -14,8 +16,10 @@ class Served {
  public:
   static constexpr std::int64_t kValues = 3 * CachedBackbone::kSize * CachedBackbone::kSize;
 
-  // Exits that about some of the samples pass.
-  explicit Served(const std::vector<double>& thresholds = {0.6, 0.6, 0.6}) {
+  // Exits that about some of the samples pass. With a transform, images are taken.
+  explicit Served(const std::vector<double>& thresholds = {0.6, 0.6, 0.6},
+                  std::string transform = "")
+      : transform_(std::move(transform)) {
     write_plan(thresholds);
     options.engine.backbone.path = cached_.path();
     options.plan = plan_path();
@@ -24,7 +28,7 @@ class Served {
 
   void write_plan(const std::vector<double>& thresholds) const {
     artifact::PlanFile plan = cached_.plan(CachedBackbone::layers(), thresholds);
-    plan.transform = "";
+    plan.transform = transform_;
     plan.class_names = {"a", "b", "c", "d", "e", "f", "g"};
     CommonOptions common;
     common.force = true;
@@ -43,6 +47,7 @@ class Served {
 
  private:
   CachedBackbone cached_;
+  std::string transform_;
 };
 
 }  // namespace cachectl::serve::test

@@ -127,6 +127,12 @@ TEST_F(Train, EndedBySignalAndResumedGivesTheBytesOfOneRun) {
   EXPECT_FALSE(std::filesystem::exists(partial));
 }
 
+TEST_F(Train, LayersAreChosenAmongAStudys) {
+  auto some = options("l.h5");
+  some.layers = {"late"};
+  expect_error([&] { quietly(some); }, ExitCode::kUsage, "train.layers");
+}
+
 TEST_F(Train, ReadsNoPartButTrainAndValidation) {
   auto plain = options("plain.h5");
   plain.medial = chain().medial_path;

@@ -150,6 +150,24 @@ TEST(Training, IsRepeatableAndResumesToTheSameBytes) {
   EXPECT_FALSE(std::filesystem::exists(cut.out + ".partial"));
 }
 
+TEST(Training, DropsTheSameInAResumedRun) {
+  const Scratch scratch;
+  const auto with_dropout = [&](const std::string& name) {
+    TrainOptions options = tiny(scratch, name);
+    options.arch = "mobilenet_v2";
+    options.epochs = 3;
+    return options;
+  };
+  TrainOptions whole = with_dropout("whole.pt");
+  train(whole);
+  TrainOptions cut = with_dropout("cut.pt");
+  train_until(cut, 1);
+  cut.common.resume = true;
+  at::manual_seed(1);  // another process, another state
+  train(cut);
+  EXPECT_EQ(bytes_of(whole.out), bytes_of(cut.out));
+}
+
 TEST(Training, RefusesToResumeWithOtherOptions) {
   const Scratch scratch;
   TrainOptions options = tiny(scratch, "a.pt");
