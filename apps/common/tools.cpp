@@ -29,7 +29,7 @@ const std::vector<Tool>& tools() {
       {"train", "train the chosen cache models",
        "--config C --medial medial.h5 --study study.h5 --out caches.h5",
        "Each cache model learns the backbone's own output distribution from a layer's "
-       "activations. The backbone and true labels are not needed.",
+       "activations. True labels are not needed, the backbone for fresh views alone.",
        "search calibrate"},
       {"calibrate", "make confidences honest, and draw the threshold curves",
        "--config C --medial medial.h5 --caches caches.h5 --out calibrated.h5",
@@ -43,7 +43,7 @@ const std::vector<Tool>& tools() {
        "calibrate eval"},
       {"eval", "measure a plan on the test part: accuracy, FLOPs, memory, latency",
        "--config C --plan plan.h5 --out report.h5 --html report.html",
-       "The only tool that opens labels, where the data has them. Writes figures and a page to "
+       "The only step that opens labels, where the data has them. Writes figures and a page to "
        "read in a browser.",
        "select serve"},
       {"serve", "answer requests over HTTP and WebSocket, each item at its exit",

@@ -13,7 +13,8 @@
 namespace cachectl::learn {
 namespace {
 
-constexpr std::int64_t kExamBatch = 256;
+constexpr std::int64_t kExamRows = 256;
+constexpr double kExamBytes = 256.0 * 1024 * 1024;  // of their activations, all layers together
 
 // Layers in use, and where each is among them.
 struct LayerUse {
@@ -99,15 +100,28 @@ void teach(Source& source, std::vector<Student>& students, const Recipe& recipe,
   }
 }
 
+namespace {
+
+std::int64_t exam_rows(const Source& source, const LayerUse& use) {
+  double bytes = 1;
+  for (const auto layer : use.layers) {
+    bytes += sizeof(float) * static_cast<double>(source.layers()[layer].values());
+  }
+  return std::clamp(static_cast<std::int64_t>(kExamBytes / bytes), std::int64_t{1}, kExamRows);
+}
+
+}  // namespace
+
 std::vector<Answers> examine(Source& source, const std::vector<Student>& students,
                              Workers& workers) {
   const LayerUse use(students, source.layers().size());
   const auto order = turns(students);
   const at::Tensor pd = source.validation_pd();
   std::vector<Answers> answers(students.size());
-  for (std::int64_t first = 0; first < pd.size(0); first += kExamBatch) {
+  const std::int64_t rows = exam_rows(source, use);
+  for (std::int64_t first = 0; first < pd.size(0); first += rows) {
     cancel::throw_if_requested();
-    const std::int64_t count = std::min(kExamBatch, pd.size(0) - first);
+    const std::int64_t count = std::min(rows, pd.size(0) - first);
     std::vector<at::Tensor> activations;
     for (const auto layer : use.layers) {
       activations.push_back(source.validation(layer, first, count));

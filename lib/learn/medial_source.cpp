@@ -160,7 +160,16 @@ void MedialSource::stream(const std::vector<std::int64_t>& rows, std::int64_t ep
   artifact::MedialLoaderOptions options;
   options.batch_size = batch_size;
   options.seed = derive_seed(seed_, "stream", static_cast<std::uint64_t>(epoch));
-  options.memory_bytes = static_cast<std::int64_t>(std::max(memory_bytes_, 64.0 * 1024 * 1024));
+  // Batches that wait, the one being made and the one in use are part of the memory.
+  double batch_bytes = 1;
+  for (const auto layer : layers) {
+    batch_bytes += sizeof(float) * static_cast<double>(layers_[layer].values() * batch_size);
+  }
+  constexpr double kLeast = 64.0 * 1024 * 1024;
+  options.prefetch = std::clamp<std::int64_t>(
+      static_cast<std::int64_t>(memory_bytes_ / 2 / batch_bytes) - 2, 1, options.prefetch);
+  options.memory_bytes = static_cast<std::int64_t>(
+      std::max(memory_bytes_ - batch_bytes * static_cast<double>(options.prefetch + 2), kLeast));
   artifact::MedialLoader loader(medial_, names, of_file, options);
   loader.start(0);
   for (std::int64_t i = batches_in(static_cast<std::int64_t>(rows.size()), batch_size); i-- > 0;) {
