@@ -1,3 +1,4 @@
+#include "base/memory.h"
 #include "common/run.h"
 #include "zoo/import.h"
 #include "zoo/info.h"
@@ -5,6 +6,7 @@
 
 int main(int argc, char** argv) {
   using namespace cachectl;
+  memory::keep_freed();
   zoo::ListOptions list;
   zoo::TrainOptions train;
   zoo::ImportOptions import;

@@ -1,9 +1,11 @@
+#include "base/memory.h"
 #include "common/run.h"
 #include "eval/eval.h"
 #include "report/report.h"
 
 int main(int argc, char** argv) {
   using namespace cachectl;
+  memory::keep_freed();
   eval::Options options;
   return app::run(
       "eval", argc, argv, options.common,

@@ -15,7 +15,6 @@
 #include "base/cancel.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/memory.h"
 #include "base/text.h"
 #include "base/version.h"
 #include "common/config.h"
@@ -205,7 +204,6 @@ int run(const std::string& verb, int argc, char** argv, CommonOptions& common,
 }
 
 int run(const std::string& verb, int argc, char** argv, const std::vector<Command>& commands) {
-  memory::keep_freed();
   cancel::install_handlers();
   log::start("cachectl-" + verb, log::Level::kInfo);
   const Tool& this_tool = tool(verb);
