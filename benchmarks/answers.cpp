@@ -19,7 +19,6 @@
 
 #include "artifact/caches.h"
 #include "artifact/medial.h"
-#include "base/memory.h"
 #include "runtime/recorded_answers.h"
 
 namespace cachectl {
@@ -96,7 +95,6 @@ Json compare(const std::string& medial_path, const std::string& caches_path, int
 }  // namespace cachectl
 
 int main(int argc, char** argv) {
-  cachectl::memory::keep_freed();
   if (argc < 3) {
     std::cerr << "usage: bench-answers MEDIAL.h5 CACHES.h5 [ROUNDS]\n";
     return 2;

@@ -20,7 +20,6 @@
 #include "artifact/medial_loader.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "base/memory.h"
 #include "collect/collect.h"
 #include "data/loader.h"
 #include "data/transform.h"
@@ -181,7 +180,6 @@ Json loading(const std::string& path, const std::string& layer, std::int64_t mem
 }  // namespace
 
 int main(int argc, char** argv) {
-  cachectl::memory::keep_freed();
   if (argc < 3) {
     std::cerr << "bench-collect BACKBONE.pt CIFAR.bin [SAMPLES] [REPEATS] [FOLDER]\n";
     return 2;

@@ -31,6 +31,14 @@ struct LayerUse {
   }
 };
 
+std::int64_t exam_rows(const Source& source, const LayerUse& use) {
+  double bytes = 1;
+  for (const auto layer : use.layers) {
+    bytes += sizeof(float) * static_cast<double>(source.layers()[layer].values());
+  }
+  return std::clamp(static_cast<std::int64_t>(kExamBytes / bytes), std::int64_t{1}, kExamRows);
+}
+
 // The dearest first, so that the workers end together. In a cascade as they stand: who waits
 // for another's logits then waits for one that has begun.
 std::vector<std::size_t> turns(const std::vector<Student>& students) {
@@ -99,18 +107,6 @@ void teach(Source& source, std::vector<Student>& students, const Recipe& recipe,
     if (after_epoch && !after_epoch(epoch + 1)) return;
   }
 }
-
-namespace {
-
-std::int64_t exam_rows(const Source& source, const LayerUse& use) {
-  double bytes = 1;
-  for (const auto layer : use.layers) {
-    bytes += sizeof(float) * static_cast<double>(source.layers()[layer].values());
-  }
-  return std::clamp(static_cast<std::int64_t>(kExamBytes / bytes), std::int64_t{1}, kExamRows);
-}
-
-}  // namespace
 
 std::vector<Answers> examine(Source& source, const std::vector<Student>& students,
                              Workers& workers) {
