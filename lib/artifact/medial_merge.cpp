@@ -1,7 +1,6 @@
 #include "artifact/medial_merge.h"
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -13,6 +12,7 @@
 #include "artifact/medial_rows.h"
 #include "base/error.h"
 #include "base/hash.h"
+#include "base/shard.h"
 #include "base/text.h"
 
 namespace cachectl::artifact {
@@ -24,9 +24,9 @@ struct Source {
   std::string path;
   std::unique_ptr<MedialReader> medial;
   std::unique_ptr<io::ArtifactReader> file;
-  std::string shard;                    // "2/5", or ""
-  std::int64_t number = 0, shards = 0;  // 2 and 5
-  std::string collection;               // what the shards of one share; "" in older files
+  std::string shard;  // "2/5", or ""
+  Shard part;
+  std::string collection;  // what the shards of one share; "" in older files
 
   std::int32_t generation() const {
     const auto& all = medial->rows().generations;
@@ -39,19 +39,9 @@ void read_shard(Source& source) {
   if (!root.has_attribute("shard")) return;
   source.shard = root.text("shard");
   if (root.has_attribute("collection")) source.collection = root.text("collection");
-  const auto parts = text::split(source.shard, '/');
-  const auto number = [](const std::string& word) {
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-    return error == std::errc() && end == word.data() + word.size() ? value : 0;
-  };
-  if (parts.size() == 2) {
-    source.number = number(parts[0]);
-    source.shards = number(parts[1]);
-  }
-  if (source.number < 1 || source.number > source.shards) {
-    fail(ExitCode::kCorrupt, "{}: shard '{}'", source.path, source.shard);
-  }
+  const auto part = parse_shard(source.shard);
+  if (!part) fail(ExitCode::kCorrupt, "{}: shard '{}'", source.path, source.shard);
+  source.part = *part;
 }
 
 // A merged file stands for its sources.
@@ -90,17 +80,19 @@ void order_shards(std::vector<Source>& sources) {
   std::map<std::pair<std::int32_t, std::int64_t>, std::vector<std::size_t>> collections;
   for (std::size_t i = 0; i < sources.size(); ++i) {
     if (sources[i].shard.empty()) continue;
-    collections[{sources[i].generation(), sources[i].shards}].push_back(i);
+    collections[{sources[i].generation(), sources[i].part.of}].push_back(i);
   }
   for (const auto& [key, places] : collections) {
     std::vector<Source> parts;
     for (const auto place : places) parts.push_back(std::move(sources[place]));
     for (const auto& part : parts) require_one_collection(parts.front(), part);
-    std::stable_sort(parts.begin(), parts.end(),
-                     [](const Source& a, const Source& b) { return a.number < b.number; });
+    std::stable_sort(parts.begin(), parts.end(), [](const Source& a, const Source& b) {
+      return a.part.number < b.part.number;
+    });
     for (std::int64_t number = 1; number <= key.second; ++number) {
-      const auto count = std::count_if(parts.begin(), parts.end(),
-                                       [&](const Source& part) { return part.number == number; });
+      const auto count = std::count_if(parts.begin(), parts.end(), [&](const Source& part) {
+        return part.part.number == number;
+      });
       if (count == 1) continue;
       fail(ExitCode::kUsage, "--merge: shard {}/{} is {}; give each of the {} once", number,
            key.second, count == 0 ? "missing" : "there twice", key.second);

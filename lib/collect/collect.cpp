@@ -15,6 +15,7 @@
 #include "artifact/profile.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/shard.h"
 #include "base/table.h"
 #include "base/text.h"
 #include "collect/input_stream.h"
@@ -140,7 +141,7 @@ void print_table(const Options& options, const Result& result) {
 }  // namespace
 
 void Options::validate() const {
-  (void)shard_from(shard);
+  (void)shard_of_flag(shard);
   if (!merge.empty()) {
     if (merge.size() < 2) fail(ExitCode::kUsage, "--merge: takes two files or more");
     if (!shard.empty() || !append.empty()) {
@@ -264,7 +265,7 @@ Result record(const Options& given) {
       rows = plan_rows(*dataset, usable, options, generation);
     }
   }
-  const Shard shard = shard_from(options.shard);
+  const Shard shard = shard_of_flag(options.shard);
   const std::int64_t all = rows.table.size();
   const std::int64_t blocks = (all + options.batch_size - 1) / options.batch_size;
   const auto [first_block, last_block] = blocks_of(shard, blocks);

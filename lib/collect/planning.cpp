@@ -1,7 +1,6 @@
 #include "collect/planning.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <set>
 #include <unordered_set>
@@ -169,22 +168,6 @@ std::int64_t samples_that_fit(std::int64_t samples, double bytes, std::int64_t r
   const double rows_per_sample = 1 + options.split.train * static_cast<double>(options.views);
   const double fit = std::floor(bytes / (static_cast<double>(row_bytes) * rows_per_sample));
   return fit >= static_cast<double>(samples) ? samples : static_cast<std::int64_t>(fit);
-}
-
-Shard shard_from(const std::string& text) {
-  if (text.empty()) return {};
-  Shard shard;
-  const auto parts = text::split(text, '/');
-  const auto number = [&](const std::string& word) {
-    std::int64_t value = 0;
-    const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
-    return error == std::errc() && end == word.data() + word.size() ? value : 0;
-  };
-  if (parts.size() == 2) shard = {number(parts[0]), number(parts[1])};
-  if (parts.size() != 2 || shard.number < 1 || shard.number > shard.of) {
-    fail(ExitCode::kUsage, "--shard: '{}': expected i/n with i from 1 to n, as 2/5", text);
-  }
-  return shard;
 }
 
 std::pair<std::int64_t, std::int64_t> blocks_of(const Shard& shard, std::int64_t blocks) {

@@ -8,6 +8,7 @@
 
 #include "artifact/medial.h"
 #include "artifact/medial_writer.h"
+#include "base/shard.h"
 #include "collect/collect.h"
 #include "data/dataset.h"
 #include "model/backbone.h"
@@ -55,10 +56,6 @@ std::int64_t samples_that_fit(std::int64_t samples, double bytes, std::int64_t r
                               const Options& options);
 
 // "2/5" -> {2, 5}; {1, 1} for "".
-struct Shard {
-  std::int64_t number = 1, of = 1;
-};
-Shard shard_from(const std::string& text);
 // The blocks [first, last) of a shard, of all blocks of the collection.
 std::pair<std::int64_t, std::int64_t> blocks_of(const Shard& shard, std::int64_t blocks);
 

@@ -32,11 +32,8 @@ struct LayerUse {
 };
 
 std::int64_t exam_rows(const Source& source, const LayerUse& use) {
-  double bytes = 1;
-  for (const auto layer : use.layers) {
-    bytes += sizeof(float) * static_cast<double>(source.layers()[layer].values());
-  }
-  return std::clamp(static_cast<std::int64_t>(kExamBytes / bytes), std::int64_t{1}, kExamRows);
+  const double fit = kExamBytes / std::max(1.0, sample_bytes(source.layers(), use.layers));
+  return std::clamp(static_cast<std::int64_t>(fit), std::int64_t{1}, kExamRows);
 }
 
 // The dearest first, so that the workers end together. In a cascade as they stand: who waits

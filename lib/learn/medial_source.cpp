@@ -161,10 +161,8 @@ void MedialSource::stream(const std::vector<std::int64_t>& rows, std::int64_t ep
   options.batch_size = batch_size;
   options.seed = derive_seed(seed_, "stream", static_cast<std::uint64_t>(epoch));
   // Batches that wait, the one being made and the one in use are part of the memory.
-  double batch_bytes = 1;
-  for (const auto layer : layers) {
-    batch_bytes += sizeof(float) * static_cast<double>(layers_[layer].values() * batch_size);
-  }
+  const double batch_bytes =
+      std::max(1.0, static_cast<double>(batch_size) * sample_bytes(layers_, layers));
   constexpr double kLeast = 64.0 * 1024 * 1024;
   options.prefetch = std::clamp<std::int64_t>(
       static_cast<std::int64_t>(memory_bytes_ / 2 / batch_bytes) - 2, 1, options.prefetch);

@@ -76,11 +76,9 @@ void OnlineSource::epoch(std::int64_t epoch, std::int64_t count, std::int64_t ba
   // A batch on one thread, and others beside it, as many as memory has room for.
   std::int64_t live_bytes = 0;  // of a sample's pass
   for (const auto& cost : backbone_->costs()) live_bytes = std::max(live_bytes, cost.live_bytes);
-  double batch_bytes = static_cast<double>(batch_size) * static_cast<double>(live_bytes);
-  for (const auto layer : layers) {
-    batch_bytes += static_cast<double>(recorded_.layers()[layer].values()) *
-                   static_cast<double>(batch_size * sizeof(float));
-  }
+  const double batch_bytes =
+      static_cast<double>(batch_size) *
+      (static_cast<double>(live_bytes) + sample_bytes(recorded_.layers(), layers));
   const auto room = static_cast<std::int64_t>(memory_bytes_ / std::max(1.0, batch_bytes));
   const std::int64_t ahead =
       std::clamp<std::int64_t>(room, 1, kAhead + static_cast<std::int64_t>(threads_));

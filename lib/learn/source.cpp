@@ -23,6 +23,12 @@ std::int64_t Layer::values() const {
   return std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
 }
 
+double sample_bytes(const std::vector<Layer>& all, const std::vector<std::size_t>& layers) {
+  double bytes = 0;
+  for (const auto layer : layers) bytes += sizeof(float) * static_cast<double>(all[layer].values());
+  return bytes;
+}
+
 std::int64_t batches_in(std::int64_t count, std::int64_t batch_size) {
   const std::int64_t rest = count % batch_size;
   // One row has no variance to normalise by.

@@ -46,6 +46,9 @@ class Source {
   virtual at::Tensor validation(std::size_t layer, std::int64_t first, std::int64_t count) = 0;
 };
 
+// Bytes of one sample's activations at these layers, as float32.
+double sample_bytes(const std::vector<Layer>& all, const std::vector<std::size_t>& layers);
+
 // How many batches epoch() makes of `count` samples.
 std::int64_t batches_in(std::int64_t count, std::int64_t batch_size);
 

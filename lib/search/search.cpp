@@ -11,6 +11,7 @@
 #include "artifact/profile.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/shard.h"
 #include "base/text.h"
 #include "learn/figures.h"
 #include "learn/medial_source.h"
@@ -22,20 +23,6 @@ namespace {
 constexpr double kGiB = 1024.0 * 1024 * 1024;
 // Of a layer's minutes: new trials until here, promotions behind it, where there are any.
 constexpr double kShareForNew = 0.6;
-
-struct Shard {
-  std::size_t index = 0, count = 1;
-};
-
-Shard shard_of(const std::string& text) {
-  int index = 0, count = 0, used = 0;
-  const bool parsed = std::sscanf(text.c_str(), "%d/%d%n", &index, &count, &used) == 2 &&
-                      static_cast<std::size_t>(used) == text.size();
-  if (!parsed || index < 1 || count < index) {
-    fail(ExitCode::kUsage, "--shard {}: expected i/n with 1 <= i <= n, such as 2/4", text);
-  }
-  return {static_cast<std::size_t>(index - 1), static_cast<std::size_t>(count)};
-}
 
 void describe_settings(OptionTable& table, Options& options) {
   table.section("search");
@@ -193,7 +180,7 @@ artifact::Study begun(Options& options, const artifact::MedialReader& medial,
 
 void search(Options& options) {
   const Strategy strategy = complete(options.strategy, options);
-  const Shard shard = shard_of(options.shard);
+  const Shard shard = shard_of_flag(options.shard);
   const artifact::MedialReader medial(options.medial);
   const artifact::Profile profile = artifact::read_profile(options.profile);
   io::require_same_input("backbone", options.medial, medial.provenance(), options.profile,
@@ -206,7 +193,8 @@ void search(Options& options) {
   // In order of depth, then bracket; a shard's are all that don't depend on others.
   const auto all_units = artifact::units_of(names, options.brackets);
   std::vector<artifact::StudyUnit> asked;
-  for (std::size_t u = shard.index; u < all_units.size(); u += shard.count) {
+  for (auto u = static_cast<std::size_t>(shard.number - 1); u < all_units.size();
+       u += static_cast<std::size_t>(shard.of)) {
     asked.push_back(all_units[u]);
   }
   if (asked.empty()) {
