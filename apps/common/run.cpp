@@ -114,6 +114,7 @@ void list_inputs(const OptionTable& table) {
     const std::string place = place_of(option);
     if (option.role == OptionRole::kInput && !place.empty()) std::cout << place << '\n';
   }
+  for (const auto& place : table.further_inputs()) std::cout << place << '\n';
 }
 
 void require_device(const std::string& name) {

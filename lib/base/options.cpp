@@ -204,6 +204,18 @@ Option& OptionTable::input(const std::string& name, std::string& target, std::st
   return value(name, &target, std::move(help)).only_flag().names_input();
 }
 
+void OptionTable::also_reads(std::function<std::vector<std::string>()> files) {
+  further_.push_back(std::move(files));
+}
+
+std::vector<std::string> OptionTable::further_inputs() const {
+  std::vector<std::string> all;
+  for (const auto& files : further_) {
+    for (auto& file : files()) all.push_back(std::move(file));
+  }
+  return all;
+}
+
 Option& OptionTable::output(const std::string& name, std::string& target, std::string help) {
   Option& option = input(name, target, std::move(help));
   option.role = OptionRole::kOutput;

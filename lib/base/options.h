@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -60,6 +61,10 @@ class OptionTable {
   // A folder for several files; one that is there is written into with --force.
   Option& output_folder(const std::string& name, std::string& target, std::string help);
 
+  // Files whose names stand in values of other kinds, lists say: --list-inputs tells of them too.
+  void also_reads(std::function<std::vector<std::string>()> files);
+  std::vector<std::string> further_inputs() const;
+
   std::deque<Option>& options() { return options_; }
   const std::deque<Option>& options() const { return options_; }
   Option* find_key(const std::string& key);
@@ -71,6 +76,7 @@ class OptionTable {
  private:
   std::string section_;
   std::deque<Option> options_;  // a deque: references stay valid
+  std::vector<std::function<std::vector<std::string>()>> further_;
 };
 
 // What every tool takes.

@@ -21,7 +21,7 @@ Shard shard_of_flag(const std::string& text) {
   if (text.empty()) return {};
   const auto shard = parse_shard(text);
   if (!shard) {
-    fail(ExitCode::kUsage, "--shard: '{}': expected i/n with i from 1 to n, as 2/5", text);
+    fail(ExitCode::kUsage, "--shard {}: expected i/n with i from 1 to n, as 2/5", text);
   }
   return *shard;
 }

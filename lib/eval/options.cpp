@@ -15,6 +15,14 @@ void describe(OptionTable& table, Options& options) {
               "calibrated cache models, to measure all of them alone, not the plan's only");
   table.input("medial", options.medial, "takes the test part's samples from this medial file");
   table.value("beside", &options.beside, "reports of other methods, to draw their curves beside");
+  table.also_reads([&options] {
+    std::vector<std::string> files = options.beside;
+    const data::Options& data = options.data;
+    if (data.kind == "npy" && !data.labels.empty() && options.use_labels) {
+      files.push_back(options.common.resolve(data.labels));
+    }
+    return files;
+  });
   table.value("all_samples", &options.all_samples,
               "measure on the whole data set (samples that the plan has seen are still refused)");
   table.value("use_labels", &options.use_labels,

@@ -70,6 +70,10 @@ run 0 "$bin/cachectl-select" --config s.yaml --backbone b.pt --list-settings --l
 says out "select.epsilon: 0.25"
 grep -qx b.pt out
 grep -qx s.yaml out
+# Files whose names stand in other values: labels that a .npy set has beside it, other reports.
+run 0 "$bin/cachectl-eval" --data-root d --data-kind npy --data-labels l.npy --beside a.h5,b.h5 \
+  --list-inputs
+for file in l.npy a.h5 b.h5; do grep -qx "$file" out; done
 # A flag takes one word.
 run 2 "$bin/cachectl-select" --data-root my data --list-settings
 says err "'data' is not known here"
