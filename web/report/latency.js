@@ -28,6 +28,8 @@ export function latency(data) {
   if (data.latency.length === 0) return null;
   const several = data.plans.length > 1;
   const predicted = data.latency.some((row) => known(row.predicted_saving));
+  const repeats = Math.max(...data.latency.map((row) => row.repeats));
+  const least = Math.min(...data.latency.map((row) => row.repeats));
   const columns = [
     { name: "Batch", cell: (r) => whole(r.batch) },
     several && { name: "Plan", cell: (r) => planName(data.plans[r.plan]) },
@@ -43,8 +45,6 @@ export function latency(data) {
     { ...row, side: "cached", q: row.cached },
     ...(row.batch > 1 ? [{ ...row, side: "mean answer", q: row.answer }, { ...row, side: "first answer", q: row.first }] : []),
   ]);
-  const repeats = Math.max(...data.latency.map((row) => row.repeats));
-  const least = Math.min(...data.latency.map((row) => row.repeats));
   return {
     id: "latency",
     short: "Time",
