@@ -236,7 +236,7 @@ Result record(const Options& given) {
   plan.settings = settings_text(options, *backbone, *dataset);
   plan.notes = {{"dataset", dataset->name()}, {"transform", transform.text()}};
 
-  auto usable = usable_samples(*dataset, options, known);
+  auto usable = usable_samples(*dataset, transform, options, known);
   RowPlan rows = plan_rows(*dataset, usable, options, generation);
   const bool needs_scales = options.storage == "int8" && known == nullptr;
   double ratio = 1;

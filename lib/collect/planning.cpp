@@ -22,7 +22,7 @@ namespace {
 constexpr std::int64_t kNamedWarnings = 5;  // bad samples that are named; then they are counted
 
 // Reads every sample once, so that the rows are known before the first is recorded.
-std::vector<std::int64_t> readable(const data::Dataset& dataset) {
+std::vector<std::int64_t> readable(const data::Dataset& dataset, const data::Transform& transform) {
   std::vector<std::int64_t> good;
   std::int64_t bad = 0;
   Progress progress("look for bad samples", dataset.size(), "samples");
@@ -30,10 +30,10 @@ std::vector<std::int64_t> readable(const data::Dataset& dataset) {
     cancel::throw_if_requested();
     progress.advance();
     try {
-      (void)dataset.read(index);
+      (void)data::prepared(dataset, transform, index);
       good.push_back(index);
     } catch (const Error& error) {
-      if (error.code() != ExitCode::kCorrupt && error.code() != ExitCode::kCannotOpen) throw;
+      if (!data::is_bad_sample(error)) throw;
       if (++bad <= kNamedWarnings) log::warning("skipped: {}", error.what());
     }
   }
@@ -57,10 +57,11 @@ void RowPlan::keep(std::int64_t first, std::int64_t last) {
   cut(table.weights);
 }
 
-std::vector<std::int64_t> usable_samples(const data::Dataset& dataset, const Options& options,
+std::vector<std::int64_t> usable_samples(const data::Dataset& dataset,
+                                         const data::Transform& transform, const Options& options,
                                          const artifact::MedialReader* before) {
   std::vector<std::int64_t> usable =
-      options.data.skip_bad ? readable(dataset) : data::all_indices(dataset);
+      options.data.skip_bad ? readable(dataset, transform) : data::all_indices(dataset);
   if (before != nullptr) {
     const auto& known = before->rows().ids;
     const std::unordered_set<std::uint64_t> there(known.begin(), known.end());

@@ -11,6 +11,7 @@
 #include "base/shard.h"
 #include "collect/collect.h"
 #include "data/dataset.h"
+#include "data/transform.h"
 #include "model/backbone.h"
 
 // What is to be recorded, settled before anything is.
@@ -39,7 +40,8 @@ RowPlan plan_rows(const data::Dataset& dataset, const std::vector<std::int64_t>&
 
 // Positions of the samples that can be read; with data.skip_bad all are tried. Those that
 // `before` has are left out; max_samples are drawn by id. Throws Error(kNothingProcessed).
-std::vector<std::int64_t> usable_samples(const data::Dataset& dataset, const Options& options,
+std::vector<std::int64_t> usable_samples(const data::Dataset& dataset,
+                                         const data::Transform& transform, const Options& options,
                                          const artifact::MedialReader* before);
 
 // max_samples of them, drawn by id; all where it is 0.
@@ -55,7 +57,6 @@ std::vector<artifact::MedialLayer> plan_layers(const model::Backbone& backbone,
 std::int64_t samples_that_fit(std::int64_t samples, double bytes, std::int64_t row_bytes,
                               const Options& options);
 
-// "2/5" -> {2, 5}; {1, 1} for "".
 // The blocks [first, last) of a shard, of all blocks of the collection.
 std::pair<std::int64_t, std::int64_t> blocks_of(const Shard& shard, std::int64_t blocks);
 

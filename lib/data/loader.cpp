@@ -23,11 +23,22 @@ namespace {
 
 constexpr std::int64_t kNamedWarnings = 5;  // bad samples that are named; then they are counted
 
+}  // namespace
+
 bool is_bad_sample(const Error& error) {
   return error.code() == ExitCode::kCorrupt || error.code() == ExitCode::kCannotOpen;
 }
 
-}  // namespace
+at::Tensor prepared(const Dataset& dataset, const Transform& transform, std::int64_t index) {
+  const at::Tensor raw = dataset.read(index);
+  try {
+    return transform(raw);
+  } catch (const Error& error) {
+    if (!is_bad_sample(error)) throw;
+    throw Error(error.code(),
+                fmt::format("{}: sample {}: {}", dataset.name(), index, error.what()));
+  }
+}
 
 struct BatchLoader::State {
   struct Outcome {
@@ -70,7 +81,7 @@ struct BatchLoader::State {
 
   // One sample as the model sees it, flipped and shifted but not mixed.
   at::Tensor sample(std::int64_t index, const AugmentDraw& draw) const {
-    at::Tensor input = transform(dataset.read(index));
+    at::Tensor input = prepared(dataset, transform, index);
     if (!options.augment.flip && options.augment.shift == 0) return input;
     return flip_and_shift(input.unsqueeze(0), {draw}).squeeze(0);
   }
@@ -275,7 +286,7 @@ std::vector<std::int64_t> input_shape(const Dataset& dataset, const Transform& t
   const std::int64_t tries = skip_bad ? std::min<std::int64_t>(dataset.size(), 100) : 1;
   for (std::int64_t i = 0; i < tries; ++i) {
     try {
-      return transform(dataset.read(i)).sizes().vec();
+      return prepared(dataset, transform, i).sizes().vec();
     } catch (const Error& error) {
       if (!skip_bad || !is_bad_sample(error)) throw;
     }

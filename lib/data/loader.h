@@ -11,6 +11,10 @@
 #include "data/dataset.h"
 #include "data/transform.h"
 
+namespace cachectl {
+class Error;
+}
+
 namespace cachectl::data {
 
 struct LoaderOptions {
@@ -61,6 +65,11 @@ class BatchLoader {
   struct State;
   std::unique_ptr<State> state_;
 };
+
+// A sample as the model sees it. Throws Error(kCorrupt) or Error(kCannotOpen) for a bad one, the
+// transform's naming it.
+at::Tensor prepared(const Dataset& dataset, const Transform& transform, std::int64_t index);
+bool is_bad_sample(const Error& error);
 
 // Positions 0 .. dataset.size() - 1.
 std::vector<std::int64_t> all_indices(const Dataset& dataset);

@@ -243,8 +243,11 @@ at::Tensor Transform::operator()(const at::Tensor& raw) const {
       height = rows <= columns ? side : side * rows / columns;
       width = columns <= rows ? side : side * columns / rows;
       if (height > kLongestSide || width > kLongestSide) {
-        fail(ExitCode::kUsage, "data.transform: resize {} would make a {}x{} image {}x{}", side,
-             rows, columns, height, width);
+        // The sample is at fault: others of the set pass.
+        fail(ExitCode::kCorrupt,
+             "data.transform: resize {} would make a {}x{} image {}x{}, and {} is the most: leave "
+             "it out, or pass --skip-bad to do without",
+             side, rows, columns, height, width, kLongestSide);
       }
     }
     sample = resize(sample, height, width);

@@ -20,6 +20,7 @@
 #include "small_collection.h"
 #include "support/expect_error.h"
 #include "support/interrupt.h"
+#include "support/strips.h"
 
 namespace cachectl::collect {
 namespace {
@@ -28,6 +29,16 @@ std::unordered_map<std::uint64_t, std::int64_t> positions(const data::Dataset& d
   std::unordered_map<std::uint64_t, std::int64_t> map;
   for (std::int64_t i = 0; i < dataset.size(); ++i) map[dataset.id(i)] = i;
   return map;
+}
+
+TEST(UsableSamples, AreThoseThatPassTheTransform) {
+  const data::test::Strips strips;
+  Options options;
+  options.data.transform = {"resize 8"};
+  const data::Transform transform(options.data);
+  EXPECT_EQ(usable_samples(strips, transform, options, nullptr).size(), 3u);  // not tried
+  options.data.skip_bad = true;
+  EXPECT_EQ(usable_samples(strips, transform, options, nullptr), (std::vector<std::int64_t>{0, 2}));
 }
 
 // The segments are computed apart from collect, on one sample at a time.

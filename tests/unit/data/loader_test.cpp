@@ -12,6 +12,7 @@
 #include "base/cancel.h"
 #include "data/synthetic.h"
 #include "files.h"
+#include "support/strips.h"
 
 namespace cachectl::data {
 namespace {
@@ -165,6 +166,24 @@ TEST(Loader, SkipsAndCountsBadSamples) {
   EXPECT_EQ(loader.skipped(), 7);
   EXPECT_EQ(input_shape(numbers, transform, true), (std::vector<std::int64_t>{2}));
   EXPECT_EQ(test::failure([&] { input_shape(numbers, transform); }), "4: numbers: sample 0 is bad");
+}
+
+TEST(Loader, TakesASampleThatTheTransformRefusesForABadOne) {
+  const test::Strips strips;
+  Options options;
+  options.transform = {"resize 8"};
+  const Transform transform(options);
+  LoaderOptions how = loading(2, 1);
+  EXPECT_EQ(
+      test::failure([&] {
+        BatchLoader(strips, transform, {0, 1}, how).next();
+      }),
+      "4: strips: sample 1: data.transform: resize 8 would make a 10x30000 image 8x24000, and "
+      "16384 is the most: leave it out, or pass --skip-bad to do without");
+  how.skip_bad = true;
+  BatchLoader loader(strips, transform, all_indices(strips), how);
+  EXPECT_EQ(take_all(loader).indices, (std::vector<std::int64_t>{0, 2}));
+  EXPECT_EQ(loader.skipped(), 1);
 }
 
 TEST(Loader, SaysSoWhenEverySampleIsBad) {
