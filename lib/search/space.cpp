@@ -137,7 +137,14 @@ LayerSpace::LayerSpace(Space space, model::Sizes shape, std::int64_t classes, do
     }
   }
   Rng rng(0);
-  draw(rng);
+  auto found = try_draw(rng);
+  if (!found) {
+    fail(ExitCode::kNothingProcessed,
+         "no architecture of the space fits an activation of {} with at most {} FLOPs: raise "
+         "search.{}, or widen the space",
+         text::shape(shape_), text::count(largest_flops_), limit_);
+  }
+  fits_ = std::move(*found);
 }
 
 std::string LayerSpace::reason_against(const Architecture& architecture) const {
@@ -238,15 +245,17 @@ Architecture LayerSpace::draw_once(Rng& rng) const {
   return architecture;
 }
 
-Architecture LayerSpace::draw(Rng& rng) const {
+std::optional<Architecture> LayerSpace::try_draw(Rng& rng) const {
   for (int i = 0; i < kMostDraws; ++i) {
     Architecture architecture = draw_once(rng);
     if (contains(architecture)) return architecture;
   }
-  fail(ExitCode::kNothingProcessed,
-       "no architecture of the space fits an activation of {} with at most {} FLOPs: raise "
-       "search.{}, or widen the space",
-       text::shape(shape_), text::count(largest_flops_), limit_);
+  return std::nullopt;
+}
+
+Architecture LayerSpace::draw(Rng& rng) const {
+  auto found = try_draw(rng);
+  return found ? std::move(*found) : fits_;
 }
 
 Architecture LayerSpace::mutate(const Architecture& parent, Rng& rng) const {

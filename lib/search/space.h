@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,6 +45,7 @@ class LayerSpace {
   const std::vector<std::string>& refused() const { return refused_; }
 
   std::int64_t classes() const { return classes_; }
+  // Where next to nothing fits, one that is known to.
   model::Architecture draw(Rng& rng) const;
   // One layer changed, added or taken away; never equal to the parent.
   model::Architecture mutate(const model::Architecture& parent, Rng& rng) const;
@@ -57,6 +59,7 @@ class LayerSpace {
   model::HeadLayer random_linear(Rng& rng) const;
   model::HeadLayer random_like(const model::HeadLayer& layer, Rng& rng) const;
   model::Architecture draw_once(Rng& rng) const;
+  std::optional<model::Architecture> try_draw(Rng& rng) const;
   std::string reason_against(const model::Architecture& architecture) const;
 
   Space space_;
@@ -65,6 +68,7 @@ class LayerSpace {
   double largest_flops_;
   const char* limit_ = "max_cost";  // the option that sets it
   std::vector<model::HeadLayer> pools_;
+  model::Architecture fits_;
   std::vector<model::Architecture> first_;
   std::vector<std::string> refused_;
 };

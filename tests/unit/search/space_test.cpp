@@ -29,6 +29,20 @@ TEST(Space, DrawsWhatFitsTheLayerAndItsCost) {
   }
 }
 
+// One of 700 draws fits, and 2,000 are tried for each: some find nothing.
+TEST(Space, GivesWhatIsKnownToFitWhereDrawsFindNothing) {
+  Space narrow;
+  narrow.max_linear = 1;
+  narrow.max_macs = 900;
+  for (std::int64_t unit = 1000; unit < 1349; ++unit) narrow.units.push_back(unit);
+  narrow.units.push_back(1);
+  const LayerSpace space(narrow, {512}, 10, 1e12);
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    Rng rng(seed);
+    EXPECT_EQ(space.draw(rng).text(), "fc1");
+  }
+}
+
 TEST(Space, ThePapersHasUpToTwoConvolutionsAndTwoLinearLayers) {
   const LayerSpace space(Space(), {16, 32, 32}, 10, 1e12);
   Rng rng(2);
