@@ -65,24 +65,24 @@ void one_pass(benchmark::State& state) {
   };
   MemorySource in_memory({"layer"}, random_part(), random_part(), 1);
   double together = 0, from_memory = 0, apart = 0, trials = 0;
-  const std::size_t threads = thread_count(0);
+  const std::size_t threads = model::thread_count(0);
   for (auto _ : state) {
     together += seconds([&] {
       MedialSource source(medial, {"layer"}, false, 1e9, 1);
-      Workers workers(threads);
+      model::Workers workers(threads);
       auto all = students(source, recipe, 0, 8);
       teach(source, all, recipe, source.samples(), 0, recipe.epochs, workers);
     });
     apart += seconds([&] {
       for (std::size_t i = 0; i < 8; ++i) {
         MedialSource source(medial, {"layer"}, false, 1e9, 1);
-        Workers workers(threads);
+        model::Workers workers(threads);
         auto one = students(source, recipe, i, 1);
         teach(source, one, recipe, source.samples(), 0, recipe.epochs, workers);
       }
     });
     from_memory += seconds([&] {
-      Workers workers(threads);
+      model::Workers workers(threads);
       auto all = students(in_memory, recipe, 0, 8);
       teach(in_memory, all, recipe, kSamples, 0, recipe.epochs, workers);
     });

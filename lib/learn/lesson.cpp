@@ -57,7 +57,7 @@ std::vector<std::size_t> turns(const std::vector<Student>& students) {
 // student's task waits for the logits of the one in front, not for the end of its task.
 using Task = std::function<void(std::size_t, const at::Tensor&, const Student::PassOn&)>;
 void in_turn(const std::vector<Student>& students, const std::vector<std::size_t>& order,
-             Workers& workers, const Task& task) {
+             model::Workers& workers, const Task& task) {
   Relay relay(students.size());
   workers.run(students.size(), [&](std::size_t turn) {
     const std::size_t i = order[turn];
@@ -85,7 +85,7 @@ std::int64_t steps_of(const Recipe& recipe, std::int64_t count) {
 }
 
 void teach(Source& source, std::vector<Student>& students, const Recipe& recipe, std::int64_t count,
-           std::int64_t first, std::int64_t last, Workers& workers,
+           std::int64_t first, std::int64_t last, model::Workers& workers,
            const std::function<bool(std::int64_t)>& after_epoch) {
   const auto order = turns(students);
   for (std::int64_t epoch = first; epoch < last; ++epoch) {
@@ -106,7 +106,7 @@ void teach(Source& source, std::vector<Student>& students, const Recipe& recipe,
 }
 
 std::vector<Answers> examine(Source& source, const std::vector<Student>& students,
-                             Workers& workers) {
+                             model::Workers& workers) {
   const LayerUse use(students, source.layers().size());
   const auto order = turns(students);
   const at::Tensor pd = source.validation_pd();

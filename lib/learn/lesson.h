@@ -7,7 +7,7 @@
 #include "learn/figures.h"
 #include "learn/source.h"
 #include "learn/student.h"
-#include "learn/workers.h"
+#include "model/workers.h"
 
 namespace cachectl::learn {
 
@@ -19,13 +19,13 @@ namespace cachectl::learn {
 // that one has failed or was stopped.
 // after_epoch(epochs done): false ends the lesson. Throws cancel::Cancelled after a signal.
 void teach(Source& source, std::vector<Student>& students, const Recipe& recipe, std::int64_t count,
-           std::int64_t first, std::int64_t last, Workers& workers,
+           std::int64_t first, std::int64_t last, model::Workers& workers,
            const std::function<bool(std::int64_t)>& after_epoch = {});
 
 // Each student's answers on the validation part; one that failed or was stopped has none, nor
 // has one that stands still.
 std::vector<Answers> examine(Source& source, const std::vector<Student>& students,
-                             Workers& workers);
+                             model::Workers& workers);
 
 // The steps of a whole cycle.
 std::int64_t steps_of(const Recipe& recipe, std::int64_t count);

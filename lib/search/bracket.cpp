@@ -121,7 +121,7 @@ std::vector<Trial> propose(const artifact::LayerStudy& study, const LayerSpace& 
 
 void run_bracket(artifact::LayerStudy& study, learn::Source& source, std::size_t layer,
                  const LayerSpace& space, const Strategy& strategy, const learn::Recipe& recipe,
-                 std::uint64_t seed, const Clock& clock, learn::Workers& workers,
+                 std::uint64_t seed, const Clock& clock, model::Workers& workers,
                  const std::function<void()>& save) {
   const auto begin = std::chrono::steady_clock::now();
   const auto seconds_since = [](auto start) {

@@ -8,7 +8,7 @@
 #include "artifact/study.h"
 #include "learn/source.h"
 #include "learn/student.h"
-#include "learn/workers.h"
+#include "model/workers.h"
 #include "search/space.h"
 
 namespace cachectl::search {
@@ -46,7 +46,7 @@ struct Clock {
 // not been. layer: index into the source's layers. save: after each pass.
 void run_bracket(artifact::LayerStudy& study, learn::Source& source, std::size_t layer,
                  const LayerSpace& space, const Strategy& strategy, const learn::Recipe& recipe,
-                 std::uint64_t seed, const Clock& clock, learn::Workers& workers,
+                 std::uint64_t seed, const Clock& clock, model::Workers& workers,
                  const std::function<void()>& save);
 
 // The next proposals, none of them tried before where the space has others.

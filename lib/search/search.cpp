@@ -233,7 +233,7 @@ void search(Options& options) {
   learn::MedialSource source(
       medial, names, !options.no_views, options.memory_gib * kGiB,
       derive_seed(static_cast<std::uint64_t>(options.common.seed), "source"));
-  learn::Workers workers(learn::thread_count(options.common.threads));
+  model::Workers workers(model::thread_count(options.common.threads));
   const auto save = [&] { artifact::write_study(partial.string(), study, options.common, inputs); };
   save();
   const auto begin = std::chrono::steady_clock::now();

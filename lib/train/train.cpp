@@ -226,10 +226,10 @@ void run(Options& options) {
   for (const auto& [layer, architecture] : chosen) names.push_back(layer);
 
   const auto seed = static_cast<std::uint64_t>(options.common.seed);
-  const auto threads = learn::thread_count(options.common.threads);
+  const auto threads = model::thread_count(options.common.threads);
   const Views views(options, medial, names, threads);
   learn::Source& source = *views.source;
-  learn::Workers workers(threads);
+  model::Workers workers(threads);
   OptionTable table;
   describe_settings(table, options);
   if (options.online_augment) describe_views(table, options);

@@ -60,7 +60,7 @@ void keep_together(std::vector<Course>& courses, std::vector<learn::Student>& st
 
 void validate(learn::Source& source, std::vector<Course>& courses,
               std::vector<learn::Student>& students, std::int64_t epoch, const Keeping& keeping,
-              learn::Workers& workers) {
+              model::Workers& workers) {
   const auto answers = learn::examine(source, students, workers);
   Figures figures(courses.size());
   for (std::size_t i = 0; i < courses.size(); ++i) {

@@ -20,6 +20,6 @@ struct Keeping {
 // whose answers are no numbers fails.
 void validate(learn::Source& source, std::vector<Course>& courses,
               std::vector<learn::Student>& students, std::int64_t epoch, const Keeping& keeping,
-              learn::Workers& workers);
+              model::Workers& workers);
 
 }  // namespace cachectl::train

@@ -34,7 +34,7 @@ TEST(Lesson, TeachesSeveralArchitecturesOnSeveralLayersInOnePass) {
   students.push_back(student_on(source, 0, "conv3x3/2-8, pool2", recipe));
   students.push_back(student_on(source, 1, "fc16", recipe));
   students.push_back(student_on(source, 0, "linear", recipe));
-  Workers workers(2);
+  model::Workers workers(2);
   teach(source, students, recipe, source.samples(), 0, recipe.epochs, workers);
   for (const auto& answers : examine(source, students, workers)) {
     EXPECT_GT(judge(answers, 1, 0, 0.01).agreement, 0.75);  // chance: 0.25
@@ -49,7 +49,7 @@ TEST(Lesson, TeachesAStudentTheSameAloneAndWithOthersAndOnAnyWorkers) {
     if (company) students.push_back(student_on(source, 0, "fc32", recipe, 4));
     students.push_back(student_on(source, 0, "conv3x3/2-8, pool2", recipe));
     if (company) students.push_back(student_on(source, 1, "fc8", recipe, 5));
-    Workers workers(threads);
+    model::Workers workers(threads);
     teach(source, students, recipe, source.samples(), 0, recipe.epochs, workers);
     return students[company ? 1 : 0].state();
   };
@@ -60,7 +60,7 @@ TEST(Lesson, TeachesAStudentTheSameAloneAndWithOthersAndOnAnyWorkers) {
 TEST(Lesson, GoesOnFromARestoredStateAsIfItHadNotStopped) {
   auto source = synthetic_source();
   const auto recipe = quick(4);
-  Workers workers(1);
+  model::Workers workers(1);
   std::vector<Student> whole, half, rest;
   whole.push_back(student_on(source, 0, "conv3x3/2-8, pool2", recipe));
   teach(source, whole, recipe, source.samples(), 0, 4, workers);
@@ -83,7 +83,7 @@ TEST(Lesson, ALossThatIsNoNumberEndsThatStudentOnly) {
   std::vector<Student> students;
   students.push_back(student_on(source, 0, "fc16", wild));
   students.push_back(student_on(source, 0, "fc16", recipe));
-  Workers workers(2);
+  model::Workers workers(2);
   teach(source, students, recipe, source.samples(), 0, recipe.epochs, workers);
   EXPECT_TRUE(students[0].failed());
   EXPECT_FALSE(students[1].failed());
@@ -116,7 +116,7 @@ TEST(Lesson, TeachesACascadeOnAnyWorkersAsOneAfterTheOther) {
   recipe.precision = "float32";  // as the twins below compute
   auto expected = cascade_on(source, recipe);
   // On a worker too: sums may differ in their last bits where several threads share them.
-  Workers alone(1);
+  model::Workers alone(1);
   for (std::int64_t epoch = 0; epoch < recipe.epochs; ++epoch) {
     source.epoch(epoch, source.samples(), recipe.batch_size, {0, 1}, [&](const Batch& batch) {
       at::Tensor logits;
@@ -135,7 +135,7 @@ TEST(Lesson, TeachesACascadeOnAnyWorkersAsOneAfterTheOther) {
   }
   for (const std::size_t threads : {1, 2, 3}) {
     auto students = cascade_on(source, recipe);
-    Workers workers(threads);
+    model::Workers workers(threads);
     teach(source, students, recipe, source.samples(), 0, recipe.epochs, workers);
     for (std::size_t i = 0; i < students.size(); ++i) {
       const auto state = expected[i].state();
@@ -170,7 +170,7 @@ TEST(Lesson, ACascadeBehindAFailureStandsStill) {
   students.push_back(student_on(source, 0, "fc16", recipe));
   students.push_back(student_on(source, 0, "fc16", wild, 2, true));
   students.push_back(student_on(source, 1, "fc16", recipe, 3, true));
-  Workers workers(2);
+  model::Workers workers(2);
   teach(source, students, recipe, source.samples(), 0, recipe.epochs, workers);
   EXPECT_FALSE(students[0].failed());
   EXPECT_TRUE(students[1].failed());
@@ -188,7 +188,7 @@ TEST(Lesson, EndsWhenTheCallerHasSeenEnough) {
   const auto recipe = quick(5);
   std::vector<Student> students;
   students.push_back(student_on(source, 1, "linear", recipe));
-  Workers workers(1);
+  model::Workers workers(1);
   std::int64_t epochs = 0;
   teach(source, students, recipe, source.samples(), 0, 5, workers, [&](std::int64_t done) {
     epochs = done;
@@ -216,22 +216,6 @@ TEST(Student, RefusesAStateOfAnotherArchitecture) {
   auto b = student_on(source, 0, "fc17", recipe);
   expect_error([&] { a.restore(b.state(), "caches.h5.partial"); }, ExitCode::kCorrupt,
                "'optimiser.mean'");
-}
-
-TEST(Workers, DoEveryTaskOnceAndPassFaultsOn) {
-  Workers workers(3);
-  std::vector<std::atomic<int>> done(50);
-  for (int repeat = 0; repeat < 20; ++repeat) {
-    workers.run(done.size(), [&](std::size_t i) { ++done[i]; });
-  }
-  for (const auto& count : done) EXPECT_EQ(count, 20);
-  EXPECT_THROW(workers.run(4,
-                           [](std::size_t i) {
-                             if (i == 2) throw std::runtime_error("two");
-                           }),
-               std::runtime_error);
-  workers.run(1, [&](std::size_t) { done[0] = 0; });
-  EXPECT_EQ(done[0], 0);
 }
 
 }  // namespace

@@ -44,7 +44,7 @@ class Bracket : public testing::Test {
     auto source = learn::synthetic_source(200, 2.0);
     learn::Recipe recipe;
     recipe.batch_size = 25;
-    learn::Workers workers(threads);
+    model::Workers workers(threads);
     run_bracket(study, source, 0, LayerSpace(space(), study.shape, 4, study.flops_after), strategy,
                 recipe, 7, {}, workers, save);
   }
@@ -144,7 +144,7 @@ TEST_F(Bracket, StopsWithoutAGainAndOnTheClock) {
   auto source = learn::synthetic_source(200, 2.0);
   learn::Recipe recipe;
   recipe.batch_size = 25;
-  learn::Workers workers(1);
+  model::Workers workers(1);
   run_bracket(timed, source, 0, LayerSpace(space(), timed.shape, 4, timed.flops_after), strategy,
               recipe, 7, {0.2, 1.0}, workers, [] {});
   EXPECT_TRUE(timed.complete);

@@ -16,7 +16,7 @@ TEST_P(Validate, KeepsTheLatestOfEqualEpochsAndCountsPatienceFromTheGain) {
   const TinyChain chain(1000);
   const artifact::MedialReader medial(chain.medial_path);
   learn::MedialSource source(medial, {"late"}, false, 1e9, 1);
-  learn::Workers workers(1);
+  model::Workers workers(1);
   const learn::Student student(
       model::CacheModel(model::Architecture::parse("linear"), {16}, medial.classes(), 1), 0,
       learn::Recipe{}, 1);

@@ -1,10 +1,11 @@
-#include "learn/workers.h"
-#include "model/threads.h"
+#include "model/workers.h"
 
 #include <algorithm>
 #include <cstdint>
 
-namespace cachectl::learn {
+#include "model/threads.h"
+
+namespace cachectl::model {
 
 Workers::Workers(std::size_t threads) {
   for (std::size_t i = 0; i < std::max<std::size_t>(1, threads); ++i) {
@@ -35,7 +36,7 @@ void Workers::run(std::size_t count, const std::function<void(std::size_t)>& tas
 }
 
 void Workers::work() {
-  model::set_threads_here(1);
+  set_threads_here(1);
   std::unique_lock lock(mutex_);
   while (true) {
     begin_.wait(lock, [&] { return stop_ || next_ < count_; });
@@ -64,4 +65,4 @@ std::size_t thread_count(std::int64_t asked) {
   return std::max(1U, std::thread::hardware_concurrency());
 }
 
-}  // namespace cachectl::learn
+}  // namespace cachectl::model

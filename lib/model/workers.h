@@ -9,11 +9,11 @@
 #include <thread>
 #include <vector>
 
-namespace cachectl::learn {
+namespace cachectl::model {
 
-// Threads that work side by side on small tasks, each task on one thread only: cache
-// models are too small to gain from several, and one thread a task makes results
-// independent of how many there are.
+// Threads that work side by side on small tasks, each task on one thread only: what is that small
+// gains nothing from several, and one thread a task makes results independent of how many there
+// are.
 class Workers {
  public:
   explicit Workers(std::size_t threads);
@@ -40,4 +40,4 @@ class Workers {
 // 0: as many as there are cores.
 std::size_t thread_count(std::int64_t asked);
 
-}  // namespace cachectl::learn
+}  // namespace cachectl::model
