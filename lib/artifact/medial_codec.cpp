@@ -1,10 +1,8 @@
 #include "artifact/medial_codec.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cassert>
 #include <cmath>
 #include <cstring>
@@ -18,8 +16,6 @@
 
 namespace cachectl::artifact {
 namespace {
-
-constexpr std::int64_t kGrain = 1 << 15;  // values a task, so that threads pay
 
 // Converts and tells whether any result is infinite or no number. The exponent of
 // such a half is all ones.
@@ -113,10 +109,7 @@ bool convert_half(const at::Tensor& activation, at::Tensor& out) {
   at::Tensor target = same_order ? out : at::empty_like(source, source.options().dtype(at::kHalf));
   const float* from = source.data_ptr<float>();
   auto* to = reinterpret_cast<std::uint16_t*>(target.data_ptr<at::Half>());
-  std::atomic<bool> bad{false};
-  at::parallel_for(0, source.numel(), kGrain, [&](std::int64_t first, std::int64_t last) {
-    if (to_half(from + first, to + first, last - first)) bad = true;
-  });
+  const bool bad = to_half(from, to, source.numel());
   if (!same_order) out.copy_(target);
   return bad;
 }
@@ -125,12 +118,7 @@ bool has_bad(const at::Tensor& activation) {
   const at::Tensor source = activation.scalar_type() == at::kFloat && is_dense(activation)
                                 ? activation
                                 : activation.to(at::kFloat).contiguous();
-  const float* values = source.data_ptr<float>();
-  std::atomic<bool> bad{false};
-  at::parallel_for(0, source.numel(), kGrain, [&](std::int64_t first, std::int64_t last) {
-    if (any_bad(values + first, last - first)) bad = true;
-  });
-  return bad;
+  return any_bad(source.data_ptr<float>(), source.numel());
 }
 
 // [1, .., channels, .., 1], to be spread over [n, ...shape].
