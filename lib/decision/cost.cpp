@@ -44,7 +44,9 @@ CostModel flops_cost(std::size_t samples, const std::vector<double>& before, dou
   }
   segments.push_back(proportional(total - done));
   for (const double value : look_up) look_ups.push_back(proportional(value));
-  return CostModel("FLOPs", std::move(segments), std::move(look_ups));
+  CostModel cost("FLOPs", std::move(segments), std::move(look_ups));
+  cost.proportional_ = true;
+  return cost;
 }
 
 double Timing::at(std::int64_t size) const {

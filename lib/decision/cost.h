@@ -32,11 +32,17 @@ class CostModel {
   double look_up(std::size_t candidate, std::size_t count) const {
     return look_ups_[candidate][count];
   }
+  // Whether every table is its entry for one sample times the count.
+  bool is_proportional() const { return proportional_; }
   double plain() const { return through_.back().back(); }  // the backbone alone, N samples
 
  private:
+  friend CostModel flops_cost(std::size_t samples, const std::vector<double>& before, double total,
+                              const std::vector<double>& look_up);
+
   std::string unit_;
   std::size_t plain_samples_;
+  bool proportional_ = false;
   std::vector<std::vector<double>> through_;  // [M + 2][N + 1]: segments 0..j-1 together
   std::vector<std::vector<double>> look_ups_;
 };

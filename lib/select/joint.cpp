@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cmath>
 
+#include "base/cancel.h"
 #include "decision/outcome.h"
 
 namespace cachectl::select {
@@ -12,11 +13,12 @@ using decision::Curve;
 using decision::Exits;
 
 JointSearch::JointSearch(const decision::Records& records, const std::vector<Curve>& curves,
-                         const decision::CostModel& cost, const Limits& limits)
-    : JointSearch(records, curves, cost, limits, counted_losses(records)) {}
+                         const decision::CostModel& cost, const Limits& limits, std::size_t threads)
+    : JointSearch(records, curves, cost, limits, counted_losses(records), threads) {}
 
 JointSearch::JointSearch(const decision::Records& records, const std::vector<Curve>& curves,
-                         const decision::CostModel& cost, const Limits& limits, Losses losses)
+                         const decision::CostModel& cost, const Limits& limits, Losses losses,
+                         std::size_t threads)
     : records_(records),
       curves_(curves),
       cost_(cost),
@@ -24,7 +26,8 @@ JointSearch::JointSearch(const decision::Records& records, const std::vector<Cur
       samples_(records.samples()),
       candidates_(records.candidates()),
       losses_(std::move(losses)),
-      leaves_(records.samples()) {
+      none_lost_(records.samples(), 0),
+      workers_(threads) {
   assert(curves.size() == candidates_ && cost.candidates() == candidates_);
   assert(cost.samples() == samples_);
   for (std::size_t d = 0; d < candidates_; ++d) {
@@ -143,93 +146,126 @@ bool JointSearch::drop_chain(State& state, std::size_t candidate, const Goal& go
   return true;
 }
 
+std::size_t JointSearch::hits_of(const State& state, std::size_t candidate) const {
+  const auto cut = static_cast<std::size_t>(state.cut[candidate]);
+  return cut == 0 ? 0 : static_cast<std::size_t>(curves_[candidate].hits[cut - 1]);
+}
+
+// The loops over samples are free of branches that hang on a sample: those are no better than
+// guessed, and take most of the time.
+void JointSearch::follow(const State& state, std::size_t candidate, Passage& passage) const {
+  passage.behind.clear();
+  passage.way.assign(samples_, Passage::kHere);
+  passage.fixed = 0;
+  passage.lost_before = passage.lost_behind = 0;
+  std::size_t done = 0, left = samples_;
+  for (std::size_t d = 0; d < candidate; ++d) {
+    if (!state.on[d]) continue;
+    passage.fixed += cost_.segments(done, d + 1, left) + cost_.look_up(d, left);
+    done = d + 1;
+    const std::size_t hits = hits_of(state, d);
+    for (std::size_t k = 0; k < hits; ++k) {
+      const auto i = static_cast<std::size_t>(curves_[d].order[k]);
+      const std::int32_t reached = passage.way[i] != Passage::kGone;
+      passage.way[i] = Passage::kGone;
+      passage.lost_before += reached * losses_.of[d][i];
+      left -= static_cast<std::size_t>(reached);
+    }
+  }
+  passage.reaching = left;
+  passage.fixed += cost_.segments(done, candidate + 1, left);
+
+  for (std::size_t d = candidate + 1; d < candidates_; ++d) {
+    if (state.on[d]) passage.behind.push_back(d);
+  }
+  const std::size_t end = passage.behind.size() + 1;  // the backbone's
+  for (std::size_t t = passage.behind.size(); t-- > 0;) {
+    const std::size_t d = passage.behind[t];
+    const std::size_t hits = hits_of(state, d);
+    for (std::size_t k = 0; k < hits; ++k) {
+      std::int32_t& way = passage.way[static_cast<std::size_t>(curves_[d].order[k])];
+      way = way == Passage::kGone ? Passage::kGone : static_cast<std::int32_t>(t + 1);
+    }
+  }
+  passage.loss.assign(end + 1, none_lost_.data());
+  for (std::size_t t = 0; t + 1 < end; ++t) {
+    passage.loss[t + 1] = losses_.of[passage.behind[t]].data();
+  }
+  passage.count.assign(end + 1, 0);
+  for (std::size_t i = 0; i < samples_; ++i) {
+    std::int32_t& way = passage.way[i];
+    way = way == Passage::kHere ? static_cast<std::int32_t>(end) : way;
+    ++passage.count[static_cast<std::size_t>(way)];
+    passage.lost_behind += passage.loss[static_cast<std::size_t>(way)][i];
+  }
+  for (std::size_t way = end; way-- > 1;) passage.count[way] += passage.count[way + 1];
+}
+
+double JointSearch::cost_behind(const Passage& passage, std::size_t candidate) const {
+  double total = 0;
+  std::size_t done = candidate + 1, way = 1;
+  for (const std::size_t d : passage.behind) {
+    total += cost_.segments(done, d + 1, passage.count[way]) + cost_.look_up(d, passage.count[way]);
+    done = d + 1;
+    ++way;
+  }
+  return total + cost_.segments(done, candidates_ + 1, passage.count[way]);
+}
+
+// What leaving at the candidate saves behind it, by the way that is not taken then; where costs
+// are in proportion to counts.
+std::vector<double> JointSearch::savings(const Passage& passage, std::size_t candidate) const {
+  std::vector<double> saves = {0};
+  double on_the_way = 0;
+  std::size_t done = candidate + 1;
+  for (const std::size_t d : passage.behind) {
+    on_the_way += cost_.segments(done, d + 1, 1) + cost_.look_up(d, 1);
+    saves.push_back(on_the_way);
+    done = d + 1;
+  }
+  saves.push_back(on_the_way + cost_.segments(done, candidates_ + 1, 1));
+  return saves;
+}
+
 // Sets the candidate to what the goal prefers, the other exits as they are. True when
 // that is better than before.
-bool JointSearch::scan(State& state, std::size_t candidate, const Goal& goal) {
+bool JointSearch::scan(State& state, std::size_t candidate, const Goal& goal,
+                       Passage& passage) const {
   State with = state;
   if (!state.on[candidate] && !may_turn_on(with, candidate)) return false;
-  std::vector<std::size_t> before, behind;
-  for (std::size_t d = 0; d < candidates_; ++d) {
-    if (with.on[d] && d < candidate) before.push_back(d);
-    if (with.on[d] && d > candidate) behind.push_back(d);
-  }
-  // Who reaches the candidate, and where they would leave were it off.
-  const std::size_t ways = behind.size();
-  std::vector<std::size_t> count(ways + 1, 0);  // reaching behind[t]; [ways]: the backbone's end
-  std::size_t reaching = 0;
-  std::int64_t lost_before = 0, lost_behind = 0;
-  double fixed = 0;
-  {
-    std::size_t done = 0, left = samples_;
-    std::fill(leaves_.begin(), leaves_.end(), static_cast<std::int32_t>(ways));
-    for (const std::size_t d : before) {
-      fixed += cost_.segments(done, d + 1, left) + cost_.look_up(d, left);
-      done = d + 1;
-      const auto hits = static_cast<std::size_t>(
-          with.cut[d] == 0 ? 0 : curves_[d].hits[static_cast<std::size_t>(with.cut[d] - 1)]);
-      for (std::size_t k = 0; k < hits; ++k) {
-        const auto i = static_cast<std::size_t>(curves_[d].order[k]);
-        if (leaves_[i] < 0) continue;
-        leaves_[i] = -1;
-        lost_before += losses_.of[d][i];
-        --left;
-      }
-    }
-    reaching = left;
-    fixed += cost_.segments(done, candidate + 1, reaching);
-    for (std::size_t t = ways; t-- > 0;) {
-      const std::size_t d = behind[t];
-      const auto hits = static_cast<std::size_t>(
-          with.cut[d] == 0 ? 0 : curves_[d].hits[static_cast<std::size_t>(with.cut[d] - 1)]);
-      for (std::size_t k = 0; k < hits; ++k) {
-        const auto i = static_cast<std::size_t>(curves_[d].order[k]);
-        if (leaves_[i] >= 0) leaves_[i] = static_cast<std::int32_t>(t);
-      }
-    }
-    for (std::size_t i = 0; i < samples_; ++i) {
-      if (leaves_[i] < 0) continue;
-      const auto way = static_cast<std::size_t>(leaves_[i]);
-      ++count[way];
-      if (way < ways) lost_behind += losses_.of[behind[way]][i];
-    }
-    for (std::size_t t = ways; t-- > 0;) count[t] += count[t + 1];
-  }
-  const auto cost_behind = [&] {
-    double total = 0;
-    std::size_t done = candidate + 1;
-    for (std::size_t t = 0; t < ways; ++t) {
-      total += cost_.segments(done, behind[t] + 1, count[t]) + cost_.look_up(behind[t], count[t]);
-      done = behind[t] + 1;
-    }
-    return total + cost_.segments(done, candidates_ + 1, count[ways]);
-  };
+  follow(with, candidate, passage);
+  const bool proportional = cost_.is_proportional();
+  const std::vector<double> saves =
+      proportional ? savings(passage, candidate) : std::vector<double>();
 
-  double best_cost = fixed + cost_behind();
-  std::int64_t best_lost = lost_before + lost_behind;
+  double behind = cost_behind(passage, candidate);
+  double best_cost = passage.fixed + behind;
+  std::int64_t best_lost = passage.lost_before + passage.lost_behind;
   std::int32_t best_cut = 0;
   bool best_on = false;
-  const double look_up = cost_.look_up(candidate, reaching);
+  const double look_up = cost_.look_up(candidate, passage.reaching);
   const bool taken = is_taken(with, candidate);
   if (limits_.is_required(candidate) || taken) {
     best_cost += look_up;
     best_on = true;
   }
   const Curve& curve = curves_[candidate];
+  const std::vector<std::int32_t>& own_loss = losses_.of[candidate];
   std::int64_t lost = best_lost;
   std::size_t sample = 0;
   for (std::size_t k = 0; k < curve.size(); ++k) {
-    bool changed = false;
     for (; sample < static_cast<std::size_t>(curve.hits[k]); ++sample) {
       const auto i = static_cast<std::size_t>(curve.order[sample]);
-      if (leaves_[i] < 0) continue;
-      changed = true;
-      const auto way = static_cast<std::size_t>(leaves_[i]);
-      for (std::size_t t = 0; t <= way; ++t) --count[t];
-      lost += losses_.of[candidate][i];
-      if (way < ways) lost -= losses_.of[behind[way]][i];
+      const auto way = static_cast<std::size_t>(passage.way[i]);
+      lost += (way != Passage::kGone) * own_loss[i] - passage.loss[way][i];
+      if (proportional) {
+        behind -= saves[way];
+      } else {
+        for (std::size_t t = 1; t <= way; ++t) --passage.count[t];
+      }
     }
-    if (!changed) continue;
-    const double cost = fixed + look_up + cost_behind();
+    if (!proportional) behind = cost_behind(passage, candidate);
+    const double cost = passage.fixed + look_up + behind;
     if (goal.prefers(cost, lost, best_cost, best_lost)) {
       best_cost = cost;
       best_lost = lost;
@@ -237,9 +273,9 @@ bool JointSearch::scan(State& state, std::size_t candidate, const Goal& goal) {
       best_on = true;
     }
   }
-  // Costs are summed in another order than measure() does: an improvement has to be
-  // more than rounding, or two states could alternate for ever.
-  const double slack = 1e-12 * cost_.plain();
+  // Costs are summed in another order than measure() does, or as differences sample by sample: an
+  // improvement has to be more than rounding, or two states could alternate for ever.
+  const double slack = (1e-12 + 1.2e-16 * static_cast<double>(samples_)) * cost_.plain();
   const bool improves = goal.prefers(best_cost + slack, best_lost, state.cost, state.lost);
   if (improves) {
     with.cut[candidate] = best_cut;
@@ -251,11 +287,12 @@ bool JointSearch::scan(State& state, std::size_t candidate, const Goal& goal) {
   return (taken && drop_chain(state, candidate, goal)) || improves;
 }
 
-void JointSearch::descend(State& state, const Goal& goal) {
+void JointSearch::descend(State& state, const Goal& goal, Passage& passage) const {
   // Round and round until as many scans in a row as there are candidates changed nothing.
   std::size_t candidate = 0, unchanged = 0;
   while (unchanged < candidates_) {
-    unchanged = scan(state, candidate, goal) ? 0 : unchanged + 1;
+    cancel::throw_if_requested();
+    unchanged = scan(state, candidate, goal, passage) ? 0 : unchanged + 1;
     candidate = (candidate + 1) % candidates_;
   }
 }
@@ -271,21 +308,22 @@ void JointSearch::build_path() {
   std::vector<double> prices;
   for (int step = 0; step <= 24; ++step) prices.push_back(dearest * std::pow(10, -0.25 * step));
   State state = empty_state();
+  Passage passage;
   for (const double price : prices) {
-    descend(state, {price, 0});
+    descend(state, {price, 0}, passage);
     path_.push_back(state);
   }
-  descend(state, {0, 0});
+  descend(state, {0, 0}, passage);
   for (std::size_t i = prices.size(); i-- > 0;) {
-    descend(state, {prices[i], 0});
+    descend(state, {prices[i], 0}, passage);
     path_.push_back(state);
   }
 }
 
-// One round of step 4. True when `best` was improved.
-bool JointSearch::exchange(State& best, const Goal& goal) {
-  const State from = best;
-  bool improved = false;
+// What one round of step 4 begins from: an exit that gave up some of what it loses.
+std::vector<std::pair<std::size_t, JointSearch::State>> JointSearch::gifts(
+    const State& from) const {
+  std::vector<std::pair<std::size_t, State>> all;
   for (std::size_t d = 0; d < candidates_; ++d) {
     if (!from.on[d] || from.cut[d] == 0) continue;
     // Cuts at which it gives up a little, an eighth, a quarter, a half of what it loses
@@ -304,17 +342,32 @@ bool JointSearch::exchange(State& best, const Goal& goal) {
       State state = from;
       state.cut[d] = cut;
       state.on[d] = cut > 0 || limits_.is_required(d) || is_taken(from, d);
-      measure(state);
-      // The others first: the exit that gave would take it all back.
-      for (std::size_t e = candidates_; e-- > 0;) {
-        if (e != d) scan(state, e, goal);
-      }
-      descend(state, goal);
-      if (goal.prefers(state.cost + 1e-9 * cost_.plain(), state.lost, best.cost, best.lost)) {
-        best = state;
-        improved = true;
-      }
+      all.emplace_back(d, std::move(state));
     }
+  }
+  return all;
+}
+
+// One round of step 4. True when `best` was improved.
+bool JointSearch::exchange(State& best, const Goal& goal) {
+  auto all = gifts(best);
+  workers_.run(all.size(), [&](std::size_t g) {
+    Passage passage;
+    auto& [giver, state] = all[g];
+    measure(state);
+    // The others first: the exit that gave would take it all back.
+    for (std::size_t e = candidates_; e-- > 0;) {
+      if (e != giver) scan(state, e, goal, passage);
+    }
+    descend(state, goal, passage);
+  });
+  bool improved = false;
+  for (auto& [giver, state] : all) {
+    if (!goal.prefers(state.cost + 1e-9 * cost_.plain(), state.lost, best.cost, best.lost)) {
+      continue;
+    }
+    best = std::move(state);
+    improved = true;
   }
   return improved;
 }
@@ -336,14 +389,18 @@ Choice JointSearch::solve(std::int64_t allowed, const std::vector<Exits>& starts
     if (limits_.allows(exits)) from.push_back(state_of(exits));
   }
   // And each candidate as the first to spend the allowance.
+  Passage passage;
   for (std::size_t d = 0; exchange_rounds > 0 && d < candidates_; ++d) {
     State state = empty_state();
-    if (scan(state, d, goal)) from.push_back(std::move(state));
+    if (scan(state, d, goal, passage)) from.push_back(std::move(state));
   }
+  workers_.run(from.size(), [&](std::size_t i) {
+    Passage own;
+    descend(from[i], goal, own);
+  });
   State best;
   bool found = false;
   for (State& state : from) {
-    descend(state, goal);
     if (state.lost > allowed) continue;
     if (!found || state.cost < best.cost) best = state;
     found = true;

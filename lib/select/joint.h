@@ -1,8 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 #include <vector>
 
+#include "model/workers.h"
 #include "select/losses.h"
 #include "select/subset.h"
 
@@ -29,12 +31,13 @@ namespace cachectl::select {
 // docs/selection.md tells how close to brute force that comes.
 class JointSearch {
  public:
-  // All but the losses must outlive the search.
+  // All but the losses must outlive the search. threads: what they find does not hang on how many.
   JointSearch(const decision::Records& records, const std::vector<decision::Curve>& curves,
-              const decision::CostModel& cost, const Limits& limits, Losses losses);
+              const decision::CostModel& cost, const Limits& limits, Losses losses,
+              std::size_t threads = 1);
   // Counts the samples that differ.
   JointSearch(const decision::Records& records, const std::vector<decision::Curve>& curves,
-              const decision::CostModel& cost, const Limits& limits);
+              const decision::CostModel& cost, const Limits& limits, std::size_t threads = 1);
 
   // starts: exits to begin from besides the path, say the best subset under a budget.
   // exchange_rounds: at most so many rounds of step 4. An empty plan when nothing
@@ -62,6 +65,21 @@ class JointSearch {
     bool prefers(double cost, std::int64_t lost, double other_cost, std::int64_t other_lost) const;
   };
 
+  // The samples as a candidate meets them while the other exits stay as they are.
+  struct Passage {
+    static constexpr std::int32_t kGone = 0;   // left before it
+    static constexpr std::int32_t kHere = -1;  // while it is built
+    std::vector<std::size_t> behind;           // the exits behind it, in order
+    // [sample]: where it would leave were the candidate off: 1 + t at behind[t], the last at the
+    // backbone's end.
+    std::vector<std::int32_t> way;
+    std::vector<std::size_t> count;         // [way]: samples that come as far
+    std::vector<const std::int32_t*> loss;  // [way][sample]: what is lost there
+    std::size_t reaching = 0;
+    double fixed = 0;  // cost until the candidate is looked up
+    std::int64_t lost_before = 0, lost_behind = 0;
+  };
+
   State empty_state() const;
   State state_of(const decision::Exits& exits) const;
   decision::Exits exits_of(const State& state) const;
@@ -70,8 +88,13 @@ class JointSearch {
   bool may_turn_on(State& state, std::size_t candidate) const;
   bool is_taken(const State& state, std::size_t candidate) const;
   bool drop_chain(State& state, std::size_t candidate, const Goal& goal) const;
-  bool scan(State& state, std::size_t candidate, const Goal& goal);
-  void descend(State& state, const Goal& goal);
+  std::size_t hits_of(const State& state, std::size_t candidate) const;
+  void follow(const State& state, std::size_t candidate, Passage& passage) const;
+  double cost_behind(const Passage& passage, std::size_t candidate) const;
+  std::vector<double> savings(const Passage& passage, std::size_t candidate) const;
+  bool scan(State& state, std::size_t candidate, const Goal& goal, Passage& passage) const;
+  void descend(State& state, const Goal& goal, Passage& passage) const;
+  std::vector<std::pair<std::size_t, State>> gifts(const State& from) const;
   bool exchange(State& best, const Goal& goal);
   bool satisfies(const State& state) const;
   void build_path();
@@ -83,9 +106,9 @@ class JointSearch {
   const std::size_t samples_, candidates_;
   Losses losses_;
   std::vector<std::vector<std::int64_t>> lost_;  // [candidate][entry]: of all hits up to it
+  std::vector<std::int32_t> none_lost_;          // [sample]: zeros
   std::vector<State> path_;
-  // Scratch of scan(): per sample, where it leaves behind the candidate; -1: before it.
-  std::vector<std::int32_t> leaves_;
+  model::Workers workers_;
 };
 
 }  // namespace cachectl::select

@@ -63,10 +63,12 @@ std::vector<Choice> best_by_subset(std::vector<Choice> choices) {
 }
 
 std::vector<Choice> choices_within(const Problem& problem, std::size_t model, double tolerance,
-                                   const std::string& budget, std::size_t top) {
+                                   const std::string& budget, std::size_t top,
+                                   std::size_t threads) {
   const auto by_budget = [&](Budget which) {
     return best_subsets(problem.validation, problem.curves, problem.costs[model], tolerance, which,
-                        problem.limits, top + 1);
+                        problem.limits, top + 1,
+                        budget == "joint" ? kBranchesToBegin : kAllBranches);
   };
   if (budget == "halving") return by_budget(Budget::kHalving);
   if (budget == "equal") return by_budget(Budget::kEqual);
@@ -76,7 +78,8 @@ std::vector<Choice> choices_within(const Problem& problem, std::size_t model, do
   std::vector<decision::Exits> starts;
   starts.reserve(all.size());
   for (const auto& choice : all) starts.push_back(choice.exits);
-  JointSearch search(problem.validation, problem.curves, problem.costs[model], problem.limits);
+  JointSearch search(problem.validation, problem.curves, problem.costs[model], problem.limits,
+                     threads);
   const auto allowed =
       decision::allowed_wrong(tolerance, static_cast<std::int64_t>(problem.validation.samples()));
   all.push_back(search.solve(allowed, starts));
@@ -89,10 +92,11 @@ std::vector<Choice> choices_within(const Problem& problem, std::size_t model, do
 }  // namespace
 
 std::vector<MadePlan> plans_within(const Problem& problem, double tolerance,
-                                   const std::string& budget, std::size_t top) {
+                                   const std::string& budget, std::size_t top,
+                                   std::size_t threads) {
   std::vector<MadePlan> plans;
   for (std::size_t model = 0; model < problem.costs.size(); ++model) {
-    const auto choices = choices_within(problem, model, tolerance, budget, top);
+    const auto choices = choices_within(problem, model, tolerance, budget, top, threads);
     const decision::Exits best = choices.empty()
                                      ? decision::Exits{}
                                      : decision::settled(problem.curves, choices.front().exits);

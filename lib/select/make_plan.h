@@ -17,7 +17,7 @@ struct MadePlan {
 
 // Under the tolerance: for each batch the best subset and thresholds of the budget.
 std::vector<MadePlan> plans_within(const Problem& problem, double tolerance,
-                                   const std::string& budget, std::size_t top);
+                                   const std::string& budget, std::size_t top, std::size_t threads);
 
 // What a list of plans was certified on.
 struct CertifyPart {

@@ -6,6 +6,7 @@
 
 #include "base/cancel.h"
 #include "base/hash.h"
+#include "base/progress.h"
 #include "decision/fixed_sequence.h"
 #include "decision/outcome.h"
 #include "select/joint.h"
@@ -40,8 +41,8 @@ void mark_front(const std::vector<ListedPlan>& plans, std::size_t model, double 
 // The plans that one cost model suggests, over all allowances.
 void suggest(const decision::Records& validation, const std::vector<decision::Curve>& curves,
              const decision::CostModel& cost, const Limits& limits, const Losses& losses,
-             const ListOptions& options, std::vector<Exits>& suggested) {
-  JointSearch search(validation, curves, cost, limits, losses);
+             const ListOptions& options, Progress& progress, std::vector<Exits>& suggested) {
+  JointSearch search(validation, curves, cost, limits, losses, options.threads);
   const auto samples = static_cast<double>(validation.samples());
   Exits before;
   for (std::size_t step = 0; step <= options.steps; ++step) {
@@ -55,7 +56,8 @@ void suggest(const decision::Records& validation, const std::vector<decision::Cu
     // from its neighbour.
     if (step % 8 == 0 || step == options.steps) {
       for (const Budget budget : {Budget::kHalving, Budget::kEqual}) {
-        for (const auto& choice : best_subsets(validation, curves, cost, risk, budget, limits, 1)) {
+        for (const auto& choice :
+             best_subsets(validation, curves, cost, risk, budget, limits, 1, kBranchesToBegin)) {
           starts.push_back(choice.exits);
           suggested.push_back(choice.exits);
         }
@@ -65,6 +67,7 @@ void suggest(const decision::Records& validation, const std::vector<decision::Cu
     const Choice choice = search.solve(allowed, starts, 1);
     before = choice.exits;
     if (!choice.exits.empty()) suggested.push_back(choice.exits);
+    progress.advance();
   }
   for (const auto& choice : search.path()) suggested.push_back(choice.exits);
 }
@@ -86,9 +89,12 @@ std::vector<ListedPlan> plan_list(const decision::Records& validation,
                                   const Limits& limits, const ListOptions& options) {
   const Losses losses = smoothed_losses(validation);
   std::vector<Exits> suggested;
+  Progress progress("list plans", static_cast<std::int64_t>(costs.size() * (options.steps + 1)),
+                    "allowances");
   for (const auto& cost : costs) {
-    suggest(validation, curves, cost, limits, losses, options, suggested);
+    suggest(validation, curves, cost, limits, losses, options, progress, suggested);
   }
+  progress.finish();
   std::vector<ListedPlan> plans;
   for (const Exits& exits : suggested) {
     const auto outcome = decision::run_over(validation, exits);

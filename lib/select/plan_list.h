@@ -19,6 +19,7 @@ struct ListedPlan {
 struct ListOptions {
   double greatest_risk = 0.02;  // estimated on validation; bolder plans are left out
   std::size_t steps = 64;       // at most so many allowances between 0 and that
+  std::size_t threads = 1;
 };
 
 // Plans on the Pareto front of (estimated risk, cost) under any of the cost models,

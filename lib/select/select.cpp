@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "model/workers.h"
 #include "runtime/recorded_answers.h"
 #include "select/make_plan.h"
 #include "select/plan_list.h"
@@ -70,7 +71,8 @@ Outcome with_certificate(const Options& options, const Problem& problem,
   Outcome outcome;
   // Plans estimated at twice epsilon have no chance left; below, the test decides.
   outcome.list = plan_list(problem.validation, problem.curves, problem.costs, problem.limits,
-                           {2 * options.epsilon, static_cast<std::size_t>(options.list_steps)});
+                           {2 * options.epsilon, static_cast<std::size_t>(options.list_steps),
+                            model::thread_count(options.common.threads)});
   log::info("{} plans listed on {} validation samples, {:.12}; certifying on {} samples",
             outcome.list.size(), problem.validation.samples(), hash_of(outcome.list), rows.size());
   outcome.certified = certify(outcome.list, certify_records(problem, medial, outcome.list, rows),
@@ -149,7 +151,8 @@ void run(Options& options) {
     outcome = with_certificate(options, problem, medial);
   } else {
     outcome.plans = plans_within(problem, options.tolerance, options.budget,
-                                 static_cast<std::size_t>(options.top));
+                                 static_cast<std::size_t>(options.top),
+                                 model::thread_count(options.common.threads));
     log::info(
         "no certificate: the drop is an estimate on {} validation samples; --epsilon asks "
         "for a bound that holds",

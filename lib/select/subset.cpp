@@ -5,6 +5,7 @@
 #include <cmath>
 #include <map>
 
+#include "base/cancel.h"
 #include "decision/bit_set.h"
 #include "decision/outcome.h"
 
@@ -70,8 +71,8 @@ class Search {
   // levels[n]: of the exit at position n (from 0); the last one stands for all further.
   // exact_size 0: any number of exits.
   Search(const decision::CostModel& cost, const std::vector<const Level*>& levels,
-         const Limits& limits, std::size_t exact_size, Leaders& leaders)
-      : cost_(cost), levels_(levels), limits_(limits), leaders_(leaders) {
+         const Limits& limits, std::size_t exact_size, std::uint64_t& branches, Leaders& leaders)
+      : cost_(cost), levels_(levels), limits_(limits), branches_(branches), leaders_(leaders) {
     for (std::size_t d = 0; d < cost.candidates(); ++d) {
       if (!limits.is_forbidden(d)) usable_.push_back(d);
     }
@@ -109,6 +110,9 @@ class Search {
   // whether the last one has its place for its own sake, and not for who takes its logits.
   void extend(std::size_t next, std::size_t position, std::size_t count, std::size_t segment,
               double spent, double bytes, bool pays) {
+    cancel::throw_if_requested();
+    if (branches_ == 0) return;
+    --branches_;
     const std::size_t segments = cost_.candidates() + 1;
     if (pays && position >= std::max<std::size_t>(least_, 1) && required_after_[next] == 0) {
       const double total = spent + cost_.segments(segment, segments, count);
@@ -173,6 +177,7 @@ class Search {
   const decision::CostModel& cost_;
   const std::vector<const Level*>& levels_;
   const Limits& limits_;
+  std::uint64_t& branches_;  // that may still be looked at
   Leaders& leaders_;
   std::vector<std::size_t> usable_, required_after_;
   std::vector<char> is_prior_;  // of a usable candidate
@@ -218,7 +223,8 @@ Exits with_budget(const std::vector<Curve>& curves, const std::vector<std::size_
 
 std::vector<Choice> best_subsets(const decision::Records& records, const std::vector<Curve>& curves,
                                  const decision::CostModel& cost, double tolerance, Budget budget,
-                                 const Limits& limits, std::size_t top) {
+                                 const Limits& limits, std::size_t top,
+                                 std::uint64_t most_branches) {
   assert(curves.size() == records.candidates() && curves.size() == cost.candidates());
   assert(cost.samples() == records.samples());
   const auto samples = static_cast<std::int64_t>(records.samples());
@@ -237,11 +243,11 @@ std::vector<Choice> best_subsets(const decision::Records& records, const std::ve
     for (std::size_t n = 1; n <= most; ++n) {
       by_position.push_back(level_for(share_of(tolerance, budget, n, most)));
     }
-    Search(cost, by_position, limits, 0, leaders).run();
+    Search(cost, by_position, limits, 0, most_branches, leaders).run();
   } else {
     for (std::size_t size = 1; size <= most; ++size) {
       const std::vector<const Level*> same = {level_for(share_of(tolerance, budget, 1, size))};
-      Search(cost, same, limits, size, leaders).run();
+      Search(cost, same, limits, size, most_branches, leaders).run();
     }
   }
   auto found = leaders.take();

@@ -52,6 +52,10 @@ enum class Budget {
   kEqual     // each of N exits: T / N
 };
 
+inline constexpr std::uint64_t kAllBranches = std::numeric_limits<std::uint64_t>::max();
+// Exact up to some 25 candidates, and never long: for subsets that only are a search's beginning.
+inline constexpr std::uint64_t kBranchesToBegin = 250'000;
+
 struct Choice {
   decision::Exits exits;
   double cost = 0;             // over the samples
@@ -63,10 +67,13 @@ struct Choice {
 // in a subset only where it is required or the next one takes its logits. Branch and bound
 // over sets of samples: exact, up to rounding of the cost.
 // curves: make_curves(records); cost: for as many samples as the records.
+// most_branches: the best of so many only, where the exact ones would take too long: their number
+// doubles with every one or two candidates.
 std::vector<Choice> best_subsets(const decision::Records& records,
                                  const std::vector<decision::Curve>& curves,
                                  const decision::CostModel& cost, double tolerance, Budget budget,
-                                 const Limits& limits, std::size_t top);
+                                 const Limits& limits, std::size_t top,
+                                 std::uint64_t most_branches = kAllBranches);
 
 // The exits of one subset under a budget, thresholds set as above.
 decision::Exits with_budget(const std::vector<decision::Curve>& curves,

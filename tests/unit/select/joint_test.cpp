@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <functional>
 #include <string>
 
@@ -19,12 +20,30 @@ struct Case {
   decision::CostModel cost;
 };
 
+// The same costs as tables of their own, bent: to the power of `power` in the count.
+decision::CostModel as_tables(const decision::CostModel& cost, double power) {
+  const auto bent = [&](double per_sample) {
+    std::vector<double> table;
+    for (std::size_t count = 0; count <= cost.samples(); ++count) {
+      table.push_back(per_sample * std::pow(static_cast<double>(count), power));
+    }
+    return table;
+  };
+  std::vector<std::vector<double>> segments, look_ups;
+  for (std::size_t d = 0; d <= cost.candidates(); ++d) {
+    segments.push_back(bent(cost.segments(d, d + 1, 1)));
+    if (d < cost.candidates()) look_ups.push_back(bent(cost.look_up(d, 1)));
+  }
+  return decision::CostModel("seconds", segments, look_ups);
+}
+
 Case small_case(std::uint64_t seed) {
   Rng rng(derive_seed(seed, "joint case"));
   const std::size_t samples = 8 + rng.below(17), candidates = 1 + rng.below(3);
   auto records = synthetic_records(samples, candidates, seed, 4, rng.below(3) == 0 ? 8 : 0);
   auto curves = decision::make_curves(records);
-  return {records, curves, synthetic_cost(samples, candidates, seed)};
+  const auto cost = synthetic_cost(samples, candidates, seed);
+  return {records, curves, seed % 2 == 0 ? cost : as_tables(cost, 0.8)};
 }
 
 // Every threshold of every candidate, "off" included, and in a cascade "never hits".
@@ -79,6 +98,7 @@ void expect_close_to_brute_force(const LimitsOf& limits_of) {
   EXPECT_LE(worst, 0.05);
   testing::Test::RecordProperty("optimal_of_cases",
                                 std::to_string(optimal) + "/" + std::to_string(cases));
+  testing::Test::RecordProperty("saved_of_possible", std::to_string(saved / could_save));
   testing::Test::RecordProperty("worst", std::to_string(worst));
 }
 
@@ -125,6 +145,25 @@ TEST(JointThresholds, SaveAtLeastWhatTheBudgetsDo) {
       EXPECT_LE(joint.cost, best + 1e-6);
       EXPECT_LE(joint.cost, alone.cost + 0.002 * cost.plain());
       EXPECT_LE(alone.cost, best + 0.002 * cost.plain()) << "seed " << seed;
+    }
+  }
+}
+
+// Costs in proportion to counts are summed by another way than those of tables.
+TEST(JointThresholds, AreTheSameOnAnyThreadsAndByTables) {
+  for (std::uint64_t seed = 0; seed < 6; ++seed) {
+    const auto records = synthetic_records(500, 7, seed);
+    const auto curves = decision::make_curves(records);
+    const auto cost = synthetic_cost(500, 7, seed), tables = as_tables(cost, 1);
+    ASSERT_TRUE(cost.is_proportional() && !tables.is_proportional());
+    const Limits limits;
+    JointSearch alone(records, curves, cost, limits, 1), threads(records, curves, cost, limits, 3),
+        by_tables(records, curves, tables, limits, 2);
+    for (const std::int64_t allowed : {0, 5, 20}) {
+      const Choice choice = alone.solve(allowed, {});
+      EXPECT_EQ(threads.solve(allowed, {}).exits, choice.exits);
+      // Of plans that cost the same, rounding decides.
+      EXPECT_NEAR(by_tables.solve(allowed, {}).cost, choice.cost, 1e-9 * choice.cost);
     }
   }
 }

@@ -203,6 +203,26 @@ TEST(Subsets, ScoreIsTheSumOverHitsAndMissesOfTheSpecification) {
   }
 }
 
+TEST(Subsets, AreTheBestOfThoseLookedAtWhereBranchesAreFew) {
+  const auto records = synthetic_records(1000, 20, 8);
+  const auto curves = decision::make_curves(records);
+  const auto cost = synthetic_cost(1000, 20, 8);
+  for (const Budget budget : {Budget::kHalving, Budget::kEqual}) {
+    const auto best = [&](std::uint64_t branches) {
+      const auto found = best_subsets(records, curves, cost, 0.02, budget, {}, 1, branches);
+      return found.empty() ? cost.plain() : found.front().cost;
+    };
+    EXPECT_EQ(best(0), cost.plain());
+    double last = cost.plain();
+    for (const std::uint64_t branches : {2, 10, 100, 1000}) {
+      EXPECT_LE(best(branches), last);
+      last = best(branches);
+    }
+    EXPECT_LT(last, cost.plain());
+    EXPECT_EQ(best(kBranchesToBegin), best(kAllBranches));
+  }
+}
+
 TEST(Subsets, AreNoneWhereLookingUpCostsMoreThanItSaves) {
   const auto records = synthetic_records(300, 4, 1);
   const auto cost = decision::flops_cost(300, {20, 40, 60, 80}, 100, {90, 90, 90, 90});
