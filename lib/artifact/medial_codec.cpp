@@ -29,6 +29,12 @@ bool to_half_portable(const float* from, std::uint16_t* to, std::int64_t count) 
 }
 
 #if defined(__x86_64__)
+// Processors with AVX2 have F16C, which some compilers can't ask for by name.
+bool has_avx2() {
+  static const bool has = __builtin_cpu_supports("avx2");
+  return has;
+}
+
 __attribute__((target("avx2,f16c"))) bool to_half_f16c(const float* from, std::uint16_t* to,
                                                        std::int64_t count) {
   const __m128i exponent = _mm_set1_epi16(0x7c00);
@@ -70,24 +76,21 @@ __attribute__((target("avx2"))) bool any_bad_avx2(const float* values, std::int6
 
 bool to_half(const float* from, std::uint16_t* to, std::int64_t count) {
 #if defined(__x86_64__)
-  static const bool fast = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
-  if (fast) return to_half_f16c(from, to, count);
+  if (has_avx2()) return to_half_f16c(from, to, count);
 #endif
   return to_half_portable(from, to, count);
 }
 
 void from_half(const std::uint16_t* from, float* to, std::int64_t count) {
 #if defined(__x86_64__)
-  static const bool fast = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
-  if (fast) return from_half_f16c(from, to, count);
+  if (has_avx2()) return from_half_f16c(from, to, count);
 #endif
   for (std::int64_t i = 0; i < count; ++i) to[i] = c10::Half(from[i], c10::Half::from_bits());
 }
 
 bool any_bad(const float* values, std::int64_t count) {
 #if defined(__x86_64__)
-  static const bool fast = __builtin_cpu_supports("avx2");
-  if (fast) return any_bad_avx2(values, count);
+  if (has_avx2()) return any_bad_avx2(values, count);
 #endif
   for (std::int64_t i = 0; i < count; ++i) {
     if (!std::isfinite(values[i])) return true;

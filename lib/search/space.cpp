@@ -254,8 +254,7 @@ std::optional<Architecture> LayerSpace::try_draw(Rng& rng) const {
 }
 
 Architecture LayerSpace::draw(Rng& rng) const {
-  auto found = try_draw(rng);
-  return found ? std::move(*found) : fits_;
+  return try_draw(rng).value_or(fits_);
 }
 
 Architecture LayerSpace::mutate(const Architecture& parent, Rng& rng) const {

@@ -166,7 +166,7 @@ void JointSearch::follow(const State& state, std::size_t candidate, Passage& pas
     const std::size_t hits = hits_of(state, d);
     for (std::size_t k = 0; k < hits; ++k) {
       const auto i = static_cast<std::size_t>(curves_[d].order[k]);
-      const std::int32_t reached = passage.way[i] != Passage::kGone;
+      const std::int64_t reached = passage.way[i] != Passage::kGone;
       passage.way[i] = Passage::kGone;
       passage.lost_before += reached * losses_.of[d][i];
       left -= static_cast<std::size_t>(reached);
@@ -254,17 +254,20 @@ bool JointSearch::scan(State& state, std::size_t candidate, const Goal& goal,
   std::int64_t lost = best_lost;
   std::size_t sample = 0;
   for (std::size_t k = 0; k < curve.size(); ++k) {
+    bool changed = false;
     for (; sample < static_cast<std::size_t>(curve.hits[k]); ++sample) {
       const auto i = static_cast<std::size_t>(curve.order[sample]);
       const auto way = static_cast<std::size_t>(passage.way[i]);
-      lost += (way != Passage::kGone) * own_loss[i] - passage.loss[way][i];
+      const bool reached = way != Passage::kGone;
+      changed |= reached;
+      lost += reached * own_loss[i] - passage.loss[way][i];
       if (proportional) {
         behind -= saves[way];
       } else {
         for (std::size_t t = 1; t <= way; ++t) --passage.count[t];
       }
     }
-    if (!proportional) behind = cost_behind(passage, candidate);
+    if (!proportional && changed) behind = cost_behind(passage, candidate);
     const double cost = passage.fixed + look_up + behind;
     if (goal.prefers(cost, lost, best_cost, best_lost)) {
       best_cost = cost;

@@ -170,8 +170,7 @@ Certified certify(const std::vector<ListedPlan>& list, const decision::Records& 
         result.samples == 0 ? 0 : static_cast<double>(lost) / static_cast<double>(result.samples);
     if (lost > 0 && rate < epsilon) {
       std::int64_t n = result.samples_needed;
-      while (decision::p_value(static_cast<std::int64_t>(rate * static_cast<double>(n) + 0.5), n,
-                               epsilon) > delta) {
+      while (decision::p_value(std::llround(rate * static_cast<double>(n)), n, epsilon) > delta) {
         n += n / 20 + 1;
       }
       result.samples_needed = n;
