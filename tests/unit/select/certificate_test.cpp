@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/log.h"
 #include "decision/fixed_sequence.h"
 #include "decision/outcome.h"
 #include "select/joint.h"
@@ -33,6 +34,7 @@ TEST(Certificate, HoldsAsOftenAsItPromisesWherePickingByTheEstimateDoesNot) {
   const auto population = synthetic_records(100000, 4, 11);
   int broken = 0, plug_in_broken = 0, certified = 0;
   double saved = 0;
+  log::start("select_test", log::Level::kWarning);  // or each list tells of its progress
   for (int round = 0; round < kDraws; ++round) {
     Rng rng(derive_seed(17, "draw", static_cast<std::uint64_t>(round)));
     const auto validation = draw(population, 400, rng);
@@ -53,6 +55,7 @@ TEST(Certificate, HoldsAsOftenAsItPromisesWherePickingByTheEstimateDoesNot) {
     plug_in_broken +=
         decision::run_over(population, decision::settled(curves, plug_in.exits)).risk() > kEpsilon;
   }
+  log::start("select_test", log::Level::kInfo);
   RecordProperty("certificates_broken", broken);
   RecordProperty("plug_in_broken", plug_in_broken);
   // Were the true rate delta, more than this many would be seen once in a thousand runs.
