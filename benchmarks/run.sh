@@ -3,12 +3,13 @@
 # file each into the folder OUT; for an idle machine, which they keep busy for some twenty minutes.
 # Without DATA, the folder with cifar10/ and backbones/, those on real backbones are skipped, and
 # say so. What needs a finished run or a server is a command of its own: tolerances.sh, levers.sh,
-# search.sh, beside_onnxruntime.sh, storage_effect.sh, serve.sh, bench-answers, bench-paper-protocol.
+# search.sh, beside_onnxruntime.sh, storage_effect.sh, measuring.py, serve.sh, bench-answers,
+# bench-paper-protocol.
 #
 # BUILD: build folder, configured with -DCACHECTL_BENCHMARKS=ON (make bench does); ONNXRUNTIME_NODE:
 # folder where npm has installed onnxruntime-node, to run beside it; ONLY: names of some of them.
 set -euo pipefail
-[ $# -ge 1 ] || { sed -n 2,9p "$0" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n 2,10p "$0" >&2; exit 2; }
 here=$(cd "$(dirname "$(readlink -f "$0")")" && pwd)
 build=${BUILD:-$here/../build}
 data=${2:-}

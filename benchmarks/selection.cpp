@@ -36,11 +36,11 @@ void best_subset(benchmark::State& state) {
 }
 BENCHMARK(best_subset<Budget::kHalving>)
     ->ArgNames({"candidates", "samples"})
-    ->ArgsProduct({{8, 16, 20, 24, 27, 32, 40}, {1000, 10000}})
+    ->ArgsProduct({{8, 16, 20, 24, 27, 32}, {1000, 10000}})
     ->Unit(benchmark::kMillisecond);
 BENCHMARK(best_subset<Budget::kEqual>)
     ->ArgNames({"candidates", "samples"})
-    ->ArgsProduct({{8, 16, 20, 24, 27, 32, 40}, {1000, 10000}})
+    ->ArgsProduct({{8, 16, 20, 24, 27, 32}, {1000, 10000}})
     ->Unit(benchmark::kMillisecond);
 
 void joint(benchmark::State& state) {
