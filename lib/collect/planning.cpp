@@ -5,9 +5,7 @@
 #include <set>
 #include <unordered_set>
 
-#include "base/cancel.h"
 #include "base/error.h"
-#include "base/log.h"
 #include "base/progress.h"
 #include "base/random.h"
 #include "base/text.h"
@@ -19,25 +17,19 @@
 namespace cachectl::collect {
 namespace {
 
-constexpr std::int64_t kNamedWarnings = 5;  // bad samples that are named; then they are counted
-
 // Reads every sample once, so that the rows are known before the first is recorded.
-std::vector<std::int64_t> readable(const data::Dataset& dataset, const data::Transform& transform) {
-  std::vector<std::int64_t> good;
-  std::int64_t bad = 0;
+std::vector<std::int64_t> readable(const data::Dataset& dataset, const data::Transform& transform,
+                                   std::int64_t threads) {
+  data::LoaderOptions loading;
+  loading.threads = threads;
+  loading.skip_bad = true;
+  data::BatchLoader loader(dataset, transform, data::all_indices(dataset), loading);
   Progress progress("look for bad samples", dataset.size(), "samples");
-  for (std::int64_t index = 0; index < dataset.size(); ++index) {
-    cancel::throw_if_requested();
-    progress.advance();
-    try {
-      (void)data::prepared(dataset, transform, index);
-      good.push_back(index);
-    } catch (const Error& error) {
-      if (!data::is_bad_sample(error)) throw;
-      if (++bad <= kNamedWarnings) log::warning("skipped: {}", error.what());
-    }
+  std::vector<std::int64_t> good;
+  while (const auto batch = loader.next()) {
+    good.insert(good.end(), batch->indices.begin(), batch->indices.end());
+    progress.advance(batch->size());
   }
-  if (bad > 0) log::warning("{}: {} of {} samples are bad", dataset.name(), bad, dataset.size());
   return good;
 }
 
@@ -60,8 +52,9 @@ void RowPlan::keep(std::int64_t first, std::int64_t last) {
 std::vector<std::int64_t> usable_samples(const data::Dataset& dataset,
                                          const data::Transform& transform, const Options& options,
                                          const artifact::MedialReader* before) {
-  std::vector<std::int64_t> usable =
-      options.data.skip_bad ? readable(dataset, transform) : data::all_indices(dataset);
+  std::vector<std::int64_t> usable = options.data.skip_bad
+                                         ? readable(dataset, transform, options.common.threads)
+                                         : data::all_indices(dataset);
   if (before != nullptr) {
     const auto& known = before->rows().ids;
     const std::unordered_set<std::uint64_t> there(known.begin(), known.end());

@@ -38,7 +38,7 @@ struct RowPlan {
 RowPlan plan_rows(const data::Dataset& dataset, const std::vector<std::int64_t>& usable,
                   const Options& options, std::int32_t generation);
 
-// Positions of the samples that can be read; with data.skip_bad all are tried. Those that
+// Positions of the samples; with data.skip_bad all are tried, and bad ones left out. Those that
 // `before` has are left out; max_samples are drawn by id. Throws Error(kNothingProcessed).
 std::vector<std::int64_t> usable_samples(const data::Dataset& dataset,
                                          const data::Transform& transform, const Options& options,

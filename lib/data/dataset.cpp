@@ -1,5 +1,7 @@
 #include "data/dataset.h"
 
+#include <fmt/core.h>
+
 #include <cassert>
 #include <unordered_map>
 #include <utility>
@@ -8,6 +10,10 @@
 #include "base/random.h"
 
 namespace cachectl::data {
+
+std::string Dataset::sample_name(std::int64_t index) const {
+  return fmt::format("{}: sample {}", name(), index);
+}
 
 void Dataset::set_ids(std::vector<std::uint64_t> ids, const std::string& salt) {
   assert(ids_.empty());

@@ -38,6 +38,8 @@ class Dataset {
 
   // What messages and reports call the set: "cifar10 /data/test_batch.bin".
   virtual std::string name() const = 0;
+  // And a sample of it: a file of its own, or the set and the sample's number.
+  virtual std::string sample_name(std::int64_t index) const;
 
   // SHA-256 of kind and ids in order (for folder, with the file sizes): equal
   // content, equal hash, wherever it lies.

@@ -103,8 +103,11 @@ ImageFolder::ImageFolder(const Options& options, const CommonOptions& common)
 }
 
 at::Tensor ImageFolder::read(std::int64_t index) const {
-  const auto& path = list_.paths.at(static_cast<std::size_t>(index));
-  return read_image((fs::path(list_.root) / path).string());
+  return read_image(sample_name(index));
+}
+
+std::string ImageFolder::sample_name(std::int64_t index) const {
+  return (fs::path(list_.root) / list_.paths.at(static_cast<std::size_t>(index))).string();
 }
 
 }  // namespace cachectl::data

@@ -26,6 +26,7 @@ class ImageFolder : public Dataset {
   at::Tensor read(std::int64_t index) const override;  // uint8 [3, H, W]
   std::vector<std::string> class_names() const override { return list_.folders; }
   std::string name() const override { return "folder " + list_.root; }
+  std::string sample_name(std::int64_t index) const override;  // its path
 
  private:
   const ImageList list_;

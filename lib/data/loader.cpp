@@ -23,22 +23,22 @@ namespace {
 
 constexpr std::int64_t kNamedWarnings = 5;  // bad samples that are named; then they are counted
 
-}  // namespace
-
 bool is_bad_sample(const Error& error) {
   return error.code() == ExitCode::kCorrupt || error.code() == ExitCode::kCannotOpen;
 }
 
+// A sample as the model sees it; what the transform says of a bad one names it.
 at::Tensor prepared(const Dataset& dataset, const Transform& transform, std::int64_t index) {
   const at::Tensor raw = dataset.read(index);
   try {
     return transform(raw);
   } catch (const Error& error) {
     if (!is_bad_sample(error)) throw;
-    throw Error(error.code(),
-                fmt::format("{}: sample {}: {}", dataset.name(), index, error.what()));
+    throw Error(error.code(), fmt::format("{}: {}", dataset.sample_name(index), error.what()));
   }
 }
+
+}  // namespace
 
 struct BatchLoader::State {
   struct Outcome {
@@ -99,10 +99,11 @@ struct BatchLoader::State {
   void require_shape(const std::vector<std::int64_t>& found,
                      const std::vector<std::int64_t>& expected, std::int64_t index) const {
     if (found == expected) return;
-    fail(ExitCode::kUsage,
-         "{}: sample {} is {} after the transform, those before it are {}: let data.transform "
-         "bring all to one size (resize 256, center_crop 224)",
-         dataset.name(), index, text::shape(found), text::shape(expected));
+    fail(
+        ExitCode::kUsage,
+        "{} is {} after the transform, those before it are {}: let data.transform bring all to one "
+        "size (resize 256, center_crop 224)",
+        dataset.sample_name(index), text::shape(found), text::shape(expected));
   }
 
   void skip(const Error& error) {

@@ -11,10 +11,6 @@
 #include "data/dataset.h"
 #include "data/transform.h"
 
-namespace cachectl {
-class Error;
-}
-
 namespace cachectl::data {
 
 struct LoaderOptions {
@@ -22,7 +18,9 @@ struct LoaderOptions {
   std::int64_t threads = 0;  // that decode and transform; 0: all cores
   // Batches ready or in work ahead of the consumer, at least one a thread: the bound of memory.
   std::int64_t prefetch = 4;
-  bool skip_bad = false;  // drop a bad sample with a counted warning instead of throwing
+  // Drop a bad sample, and one whose mixup partner is bad, with a counted warning instead of
+  // throwing.
+  bool skip_bad = false;
 
   AugmentOptions augment;
   std::uint64_t seed = 1;  // of the augmentation
@@ -65,11 +63,6 @@ class BatchLoader {
   struct State;
   std::unique_ptr<State> state_;
 };
-
-// A sample as the model sees it. Throws Error(kCorrupt) or Error(kCannotOpen) for a bad one, the
-// transform's naming it.
-at::Tensor prepared(const Dataset& dataset, const Transform& transform, std::int64_t index);
-bool is_bad_sample(const Error& error);
 
 // Positions 0 .. dataset.size() - 1.
 std::vector<std::int64_t> all_indices(const Dataset& dataset);

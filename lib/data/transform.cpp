@@ -243,10 +243,9 @@ at::Tensor Transform::operator()(const at::Tensor& raw) const {
       height = rows <= columns ? side : side * rows / columns;
       width = columns <= rows ? side : side * columns / rows;
       if (height > kLongestSide || width > kLongestSide) {
-        // The sample is at fault: others of the set pass.
         fail(ExitCode::kCorrupt,
-             "data.transform: resize {} would make a {}x{} image {}x{}, and {} is the most: leave "
-             "it out, or pass --skip-bad to do without",
+             "data.transform: resize {} would make a {}x{} image {}x{}, and {} a side is the most: "
+             "leave it out, or give resize both sides",
              side, rows, columns, height, width, kLongestSide);
       }
     }

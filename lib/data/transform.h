@@ -20,7 +20,9 @@ class Transform {
 
   // raw: any shape and dtype; resize and center_crop ask for [C, H, W]. uint8 becomes
   // [0, 1], other dtypes keep their scale. Returns contiguous float32, or the raw dtype
-  // where the options say "stored". Safe from many threads; uses no thread of its own.
+  // where the options say "stored". Throws Error(kUsage) for samples that the steps can't take,
+  // Error(kCorrupt) for an image that alone is at fault: too long a strip to resize. Safe from many
+  // threads; uses no thread of its own.
   at::Tensor operator()(const at::Tensor& raw) const;
 
   // The transform as text that Transform::parse takes back: for plans and provenance.

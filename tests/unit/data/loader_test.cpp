@@ -179,7 +179,7 @@ TEST(Loader, TakesASampleThatTheTransformRefusesForABadOne) {
         BatchLoader(strips, transform, {0, 1}, how).next();
       }),
       "4: strips: sample 1: data.transform: resize 8 would make a 10x30000 image 8x24000, and "
-      "16384 is the most: leave it out, or pass --skip-bad to do without");
+      "16384 a side is the most: leave it out, or give resize both sides");
   how.skip_bad = true;
   BatchLoader loader(strips, transform, all_indices(strips), how);
   EXPECT_EQ(take_all(loader).indices, (std::vector<std::int64_t>{0, 2}));

@@ -218,7 +218,7 @@ const std::vector<Malformed>& malformed_sets() {
          folder.write("b.png", test::png_bytes(5, 4));
        },
        ExitCode::kUsage,
-       {"sample 1 is 3x4x5", "3x4x4", "center_crop"}},
+       {"b.png is 3x4x5", "3x4x4", "center_crop"}},
 
       {"ShortNpy",
        "npy",
