@@ -157,7 +157,9 @@ void run_command(const Tool& tool, const Command& command, int argc, char** argv
   if (flags.list_settings || flags.list_inputs) return;
   require_all(table, common);
   require_device(common.device);
-  // By default LibTorch 1.13 may take fewer threads than there are cores.
+  // By default LibTorch 1.13 may take fewer threads than there are cores. Asked for first, it is
+  // this thread's own number, and stays whatever others set (model/threads.h).
+  (void)at::get_num_threads();
   at::set_num_threads(common.threads > 0 ? static_cast<int>(common.threads)
                                          : static_cast<int>(std::thread::hardware_concurrency()));
   command.body();

@@ -1,11 +1,13 @@
 #include "base/cancel.h"
 
+#include <atomic>
 #include <csignal>
 
 namespace cachectl::cancel {
 namespace {
 
-volatile std::sig_atomic_t g_signal = 0;
+std::atomic<int> g_signal = 0;  // read on any thread
+static_assert(std::atomic<int>::is_always_lock_free, "a handler sets it");
 
 void on_signal(int signal) {
   if (g_signal != 0) {
@@ -37,7 +39,7 @@ int requested() {
 }
 
 void throw_if_requested() {
-  if (g_signal != 0) throw Cancelled(g_signal);
+  if (const int signal = g_signal) throw Cancelled(signal);
 }
 
 }  // namespace cachectl::cancel
