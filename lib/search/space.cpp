@@ -138,6 +138,9 @@ LayerSpace::LayerSpace(Space space, model::Sizes shape, std::int64_t classes, do
   }
   Rng rng(0);
   auto found = try_draw(rng);
+  for (std::size_t i = 0; !found && i < first_.size(); ++i) {
+    if (contains(first_[i])) found = first_[i];
+  }
   if (!found) {
     fail(ExitCode::kNothingProcessed,
          "no architecture of the space fits an activation of {} with at most {} FLOPs: raise "

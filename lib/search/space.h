@@ -47,7 +47,7 @@ class LayerSpace {
   std::int64_t classes() const { return classes_; }
   // Where next to nothing fits, one that is known to.
   model::Architecture draw(Rng& rng) const;
-  // One layer changed, added or taken away; never equal to the parent.
+  // One layer changed, added or taken away; the parent itself only where nothing else was found.
   model::Architecture mutate(const model::Architecture& parent, Rng& rng) const;
 
   // Whether it can be built on the layer, lies within the limits and costs little enough.
