@@ -11,6 +11,7 @@
 #include "data/scalar_type.h"
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -29,9 +30,13 @@ bool to_half_portable(const float* from, std::uint16_t* to, std::int64_t count) 
 }
 
 #if defined(__x86_64__)
-// Processors with AVX2 have F16C, which some compilers can't ask for by name.
-bool has_avx2() {
-  static const bool has = __builtin_cpu_supports("avx2");
+// F16C by its bit: some compilers can't ask for it by name.
+bool has_avx2_and_f16c() {
+  static const bool has = [] {
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __builtin_cpu_supports("avx2") && __get_cpuid(1, &a, &b, &c, &d) != 0 &&
+           (c & bit_F16C) != 0;
+  }();
   return has;
 }
 
@@ -76,21 +81,21 @@ __attribute__((target("avx2"))) bool any_bad_avx2(const float* values, std::int6
 
 bool to_half(const float* from, std::uint16_t* to, std::int64_t count) {
 #if defined(__x86_64__)
-  if (has_avx2()) return to_half_f16c(from, to, count);
+  if (has_avx2_and_f16c()) return to_half_f16c(from, to, count);
 #endif
   return to_half_portable(from, to, count);
 }
 
 void from_half(const std::uint16_t* from, float* to, std::int64_t count) {
 #if defined(__x86_64__)
-  if (has_avx2()) return from_half_f16c(from, to, count);
+  if (has_avx2_and_f16c()) return from_half_f16c(from, to, count);
 #endif
   for (std::int64_t i = 0; i < count; ++i) to[i] = c10::Half(from[i], c10::Half::from_bits());
 }
 
 bool any_bad(const float* values, std::int64_t count) {
 #if defined(__x86_64__)
-  if (has_avx2()) return any_bad_avx2(values, count);
+  if (has_avx2_and_f16c()) return any_bad_avx2(values, count);
 #endif
   for (std::int64_t i = 0; i < count; ++i) {
     if (!std::isfinite(values[i])) return true;

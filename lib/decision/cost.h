@@ -32,7 +32,7 @@ class CostModel {
   double look_up(std::size_t candidate, std::size_t count) const {
     return look_ups_[candidate][count];
   }
-  // Whether every table is its entry for one sample times the count.
+  // Made by flops_cost: every table is its entry for one sample times the count.
   bool is_proportional() const { return proportional_; }
   double plain() const { return through_.back().back(); }  // the backbone alone, N samples
 

@@ -103,8 +103,14 @@ void JointSearch::measure(State& state) const {
 }
 
 Choice JointSearch::choice_of(const State& state) const {
-  Choice choice{exits_of(state), state.cost, 0};
-  choice.differing = decision::run_over(records_, choice.exits).differing;
+  Choice choice{exits_of(state), 0, 0};
+  const auto outcome = decision::run_over(records_, choice.exits);
+  choice.cost = decision::cost_of(choice.exits, outcome, cost_);
+  choice.differing = outcome.differing;
+  // Who answers nobody here is to answer nobody elsewhere, either.
+  for (std::size_t e = 0; e < choice.exits.size(); ++e) {
+    if (outcome.hits[e] == 0) choice.exits[e].threshold = decision::kNeverHits;
+  }
   return choice;
 }
 
@@ -239,16 +245,13 @@ bool JointSearch::scan(State& state, std::size_t candidate, const Goal& goal,
       proportional ? savings(passage, candidate) : std::vector<double>();
 
   double behind = cost_behind(passage, candidate);
-  double best_cost = passage.fixed + behind;
   std::int64_t best_lost = passage.lost_before + passage.lost_behind;
   std::int32_t best_cut = 0;
-  bool best_on = false;
-  const double look_up = cost_.look_up(candidate, passage.reaching);
   const bool taken = is_taken(with, candidate);
-  if (limits_.is_required(candidate) || taken) {
-    best_cost += look_up;
-    best_on = true;
-  }
+  bool best_on = limits_.is_required(candidate) || taken;
+  // Summed in one order: a threshold that changes nothing must not differ in the last bit.
+  const double until_hits = passage.fixed + cost_.look_up(candidate, passage.reaching);
+  double best_cost = (best_on ? until_hits : passage.fixed) + behind;
   const Curve& curve = curves_[candidate];
   const std::vector<std::int32_t>& own_loss = losses_.of[candidate];
   std::int64_t lost = best_lost;
@@ -268,7 +271,7 @@ bool JointSearch::scan(State& state, std::size_t candidate, const Goal& goal,
       }
     }
     if (!proportional && changed) behind = cost_behind(passage, candidate);
-    const double cost = passage.fixed + look_up + behind;
+    const double cost = until_hits + behind;
     if (goal.prefers(cost, lost, best_cost, best_lost)) {
       best_cost = cost;
       best_lost = lost;
@@ -276,8 +279,8 @@ bool JointSearch::scan(State& state, std::size_t candidate, const Goal& goal,
       best_on = true;
     }
   }
-  // Costs are summed in another order than measure() does, or as differences sample by sample: an
-  // improvement has to be more than rounding, or two states could alternate for ever.
+  // Costs are summed in another order than measure() does, or as differences sample by sample:
+  // rounding is no improvement.
   const double slack = (1e-12 + 1.2e-16 * static_cast<double>(samples_)) * cost_.plain();
   const bool improves = goal.prefers(best_cost + slack, best_lost, state.cost, state.lost);
   if (improves) {
@@ -300,8 +303,8 @@ void JointSearch::descend(State& state, const Goal& goal, Passage& passage) cons
   }
 }
 
-bool JointSearch::satisfies(const State& state) const {
-  return limits_.allows(exits_of(state)) && state.cost < cost_.plain();
+bool JointSearch::satisfies(const Choice& choice) const {
+  return limits_.allows(choice.exits) && choice.cost < cost_.plain();
 }
 
 void JointSearch::build_path() {
@@ -312,15 +315,17 @@ void JointSearch::build_path() {
   for (int step = 0; step <= 24; ++step) prices.push_back(dearest * std::pow(10, -0.25 * step));
   State state = empty_state();
   Passage passage;
+  std::vector<State> path;
   for (const double price : prices) {
     descend(state, {price, 0}, passage);
-    path_.push_back(state);
+    path.push_back(state);
   }
   descend(state, {0, 0}, passage);
   for (std::size_t i = prices.size(); i-- > 0;) {
     descend(state, {prices[i], 0}, passage);
-    path_.push_back(state);
+    path.push_back(state);
   }
+  path_ = std::move(path);
 }
 
 // What one round of step 4 begins from: an exit that gave up some of what it loses.
@@ -411,15 +416,17 @@ Choice JointSearch::solve(std::int64_t allowed, const std::vector<Exits>& starts
   if (!found) return {{}, cost_.plain(), 0};
   for (int round = 0; round < exchange_rounds && exchange(best, goal); ++round) {
   }
-  if (!satisfies(best)) return {{}, cost_.plain(), 0};
-  return choice_of(best);
+  Choice choice = choice_of(best);
+  if (!satisfies(choice)) return {{}, cost_.plain(), 0};
+  return choice;
 }
 
 std::vector<Choice> JointSearch::path() {
   if (path_.empty() && samples_ > 0 && candidates_ > 0) build_path();
   std::vector<Choice> choices;
   for (const State& state : path_) {
-    if (satisfies(state)) choices.push_back(choice_of(state));
+    Choice choice = choice_of(state);
+    if (satisfies(choice)) choices.push_back(std::move(choice));
   }
   return choices;
 }

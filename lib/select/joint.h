@@ -16,10 +16,10 @@ namespace cachectl::select {
 // no known exact algorithm short of trying all thresholds; this is a local search whose moves are
 // exact:
 //
-// 1. Scan: with the other exits fixed, the cost and what is lost are computed for every threshold
-// of one candidate, "off" included, in one pass
-//    over its samples in order of confidence; the best is taken. In a cascade an exit comes
-//    with those whose logits it takes, at first without hits, and goes with those that take its.
+// 1. Scan: with the other exits fixed, the cost and what is lost are computed for every
+//    threshold of one candidate, "off" included, in one pass over its samples in order of
+//    confidence; the best is taken. In a cascade an exit comes with those whose logits it
+//    takes, at first without hits, and goes with those that take its.
 // 2. Price path: scans that minimise cost + price * lost until nothing changes, for
 //    prices falling from "nothing may be lost" to 0 and rising back, each from
 //    where the last one ended. Computed once, kept for every `allowed`.
@@ -28,7 +28,8 @@ namespace cachectl::select {
 // 4. Exchange: one exit gives up some of what it loses, or is dropped, and a
 //    descent spends them elsewhere; kept while it improves.
 //
-// docs/selection.md tells how close to brute force that comes.
+// docs/selection.md tells how close to brute force that comes. One caller at a time; throws
+// cancel::Cancelled after a signal.
 class JointSearch {
  public:
   // All but the losses must outlive the search. threads: what they find does not hang on how many.
@@ -96,7 +97,7 @@ class JointSearch {
   void descend(State& state, const Goal& goal, Passage& passage) const;
   std::vector<std::pair<std::size_t, State>> gifts(const State& from) const;
   bool exchange(State& best, const Goal& goal);
-  bool satisfies(const State& state) const;
+  bool satisfies(const Choice& choice) const;
   void build_path();
 
   const decision::Records& records_;

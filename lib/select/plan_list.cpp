@@ -52,7 +52,7 @@ void suggest(const decision::Records& validation, const std::vector<decision::Cu
         std::pow(static_cast<double>(step) / static_cast<double>(options.steps), 1.5);
     const double risk = share * options.greatest_risk;
     std::vector<Exits> starts = {before};
-    // The exact subsets at a few of the allowances; in between, the search goes on
+    // The best subsets at a few of the allowances; in between, the search goes on
     // from its neighbour.
     if (step % 8 == 0 || step == options.steps) {
       for (const Budget budget : {Budget::kHalving, Budget::kEqual}) {

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "data/dataset.h"
+#include "data/loader.h"
 #include "data/transform.h"
 #include "select/measured_cost.h"
 #include "select/stage_times.h"
@@ -130,7 +131,8 @@ decision::Records records_of(const artifact::Caches& caches) {
 at::Tensor sample_input(const Options& options, const Problem& problem) {
   try {
     const auto dataset = data::open_dataset(options.data, options.common);
-    return data::Transform(options.data)(dataset->read(0)).unsqueeze(0);
+    return data::first_inputs(*dataset, data::Transform(options.data), options.data.skip_bad)
+        .narrow(0, 0, 1);
   } catch (const Error& error) {
     log::warning("cache models are timed on noise: {}", error.what());
   }

@@ -111,7 +111,7 @@ class Search {
   void extend(std::size_t next, std::size_t position, std::size_t count, std::size_t segment,
               double spent, double bytes, bool pays) {
     cancel::throw_if_requested();
-    if (branches_ == 0) return;
+    if (branches_ == 0 || required_after_[next] > most_ - position) return;
     --branches_;
     const std::size_t segments = cost_.candidates() + 1;
     if (pays && position >= std::max<std::size_t>(least_, 1) && required_after_[next] == 0) {
@@ -245,7 +245,9 @@ std::vector<Choice> best_subsets(const decision::Records& records, const std::ve
     }
     Search(cost, by_position, limits, 0, most_branches, leaders).run();
   } else {
-    for (std::size_t size = 1; size <= most; ++size) {
+    const auto required =
+        static_cast<std::size_t>(std::count(limits.required.begin(), limits.required.end(), true));
+    for (std::size_t size = std::max<std::size_t>(required, 1); size <= most; ++size) {
       const std::vector<const Level*> same = {level_for(share_of(tolerance, budget, 1, size))};
       Search(cost, same, limits, size, most_branches, leaders).run();
     }

@@ -53,7 +53,7 @@ enum class Budget {
 };
 
 inline constexpr std::uint64_t kAllBranches = std::numeric_limits<std::uint64_t>::max();
-// Exact up to some 25 candidates, and never long: for subsets that only are a search's beginning.
+// For subsets that only are a search's beginning: of up to some 20 candidates all.
 inline constexpr std::uint64_t kBranchesToBegin = 250'000;
 
 struct Choice {
@@ -67,8 +67,8 @@ struct Choice {
 // in a subset only where it is required or the next one takes its logits. Branch and bound
 // over sets of samples: exact, up to rounding of the cost.
 // curves: make_curves(records); cost: for as many samples as the records.
-// most_branches: the best of so many only, where the exact ones would take too long: their number
-// doubles with every one or two candidates.
+// most_branches: the best of so many only, where all would take too long: their number doubles
+// with every few candidates. Throws cancel::Cancelled after a signal.
 std::vector<Choice> best_subsets(const decision::Records& records,
                                  const std::vector<decision::Curve>& curves,
                                  const decision::CostModel& cost, double tolerance, Budget budget,

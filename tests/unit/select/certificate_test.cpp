@@ -27,6 +27,11 @@ decision::Records draw(const decision::Records& population, std::size_t samples,
   return drawn;
 }
 
+struct Quiet {
+  Quiet() { log::start("select_test", log::Level::kWarning); }
+  ~Quiet() { log::start("select_test", log::Level::kInfo); }
+};
+
 // The population is finite and known, so that a plan's risk is, too.
 TEST(Certificate, HoldsAsOftenAsItPromisesWherePickingByTheEstimateDoesNot) {
   constexpr int kDraws = 200;
@@ -34,7 +39,7 @@ TEST(Certificate, HoldsAsOftenAsItPromisesWherePickingByTheEstimateDoesNot) {
   const auto population = synthetic_records(100000, 4, 11);
   int broken = 0, plug_in_broken = 0, certified = 0;
   double saved = 0;
-  log::start("select_test", log::Level::kWarning);  // or each list tells of its progress
+  const Quiet quiet;  // or each list tells of its progress
   for (int round = 0; round < kDraws; ++round) {
     Rng rng(derive_seed(17, "draw", static_cast<std::uint64_t>(round)));
     const auto validation = draw(population, 400, rng);
@@ -55,7 +60,6 @@ TEST(Certificate, HoldsAsOftenAsItPromisesWherePickingByTheEstimateDoesNot) {
     plug_in_broken +=
         decision::run_over(population, decision::settled(curves, plug_in.exits)).risk() > kEpsilon;
   }
-  log::start("select_test", log::Level::kInfo);
   RecordProperty("certificates_broken", broken);
   RecordProperty("plug_in_broken", plug_in_broken);
   // Were the true rate delta, more than this many would be seen once in a thousand runs.
@@ -74,6 +78,8 @@ TEST(PlanList, RunsFromTheSafestToTheBoldestAndOnlyGetsCheaper) {
   const auto cost = synthetic_cost(800, 6, 2);
   const auto list = plan_list(records, curves, {cost}, {}, {0.04, 64});
   ASSERT_GT(list.size(), 10u);
+  EXPECT_EQ(hash_of(plan_list(records, curves, {cost}, {}, {0.04, 64, 3})),
+            hash_of(list));  // threads
   for (std::size_t j = 0; j < list.size(); ++j) {
     const auto outcome = decision::run_over(records, list[j].exits);
     EXPECT_EQ(outcome.differing, list[j].differing);

@@ -3,9 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <csignal>
 #include <functional>
 #include <string>
 
+#include "base/cancel.h"
 #include "decision/outcome.h"
 #include "synthetic.h"
 
@@ -164,6 +166,38 @@ TEST(JointThresholds, AreTheSameOnAnyThreadsAndByTables) {
       EXPECT_EQ(threads.solve(allowed, {}).exits, choice.exits);
       // Of plans that cost the same, rounding decides.
       EXPECT_NEAR(by_tables.solve(allowed, {}).cost, choice.cost, 1e-9 * choice.cost);
+    }
+  }
+}
+
+TEST(JointThresholds, EndAtASignalAndBeginAnewAfterIt) {
+  const auto records = synthetic_records(300, 6, 2);
+  const auto curves = decision::make_curves(records);
+  const auto cost = synthetic_cost(300, 6, 2);
+  const Limits limits;
+  JointSearch cut(records, curves, cost, limits, 2), whole(records, curves, cost, limits, 2);
+  for (int round = 0; round < 2; ++round) {  // before the price path, and behind it
+    cancel::request(SIGINT);
+    EXPECT_THROW(cut.solve(5, {}), cancel::Cancelled);
+    cancel::request(0);
+    EXPECT_EQ(cut.solve(5, {}).exits, whole.solve(5, {}).exits);
+  }
+}
+
+TEST(JointThresholds, OfExitsThatAnswerNobodyAnswerNobodyElsewhere) {
+  for (std::uint64_t seed = 0; seed < 40; ++seed) {
+    const auto records = synthetic_records(200, 4, seed);
+    const auto curves = decision::make_curves(records);
+    const auto cost = as_tables(synthetic_cost(200, 4, seed), 0.9);
+    Limits limits;
+    limits.required = {false, true, true, true};
+    JointSearch search(records, curves, cost, limits);
+    for (const auto& choice : search.path()) {
+      const auto outcome = decision::run_over(records, choice.exits);
+      for (std::size_t e = 0; e < choice.exits.size(); ++e) {
+        if (outcome.hits[e] > 0) continue;
+        EXPECT_EQ(choice.exits[e].threshold, decision::kNeverHits) << "seed " << seed;
+      }
     }
   }
 }

@@ -203,23 +203,41 @@ TEST(Subsets, ScoreIsTheSumOverHitsAndMissesOfTheSpecification) {
   }
 }
 
-TEST(Subsets, AreTheBestOfThoseLookedAtWhereBranchesAreFew) {
-  const auto records = synthetic_records(1000, 20, 8);
-  const auto curves = decision::make_curves(records);
-  const auto cost = synthetic_cost(1000, 20, 8);
-  for (const Budget budget : {Budget::kHalving, Budget::kEqual}) {
-    const auto best = [&](std::uint64_t branches) {
-      const auto found = best_subsets(records, curves, cost, 0.02, budget, {}, 1, branches);
-      return found.empty() ? cost.plain() : found.front().cost;
-    };
-    EXPECT_EQ(best(0), cost.plain());
-    double last = cost.plain();
-    for (const std::uint64_t branches : {2, 10, 100, 1000}) {
-      EXPECT_LE(best(branches), last);
-      last = best(branches);
+TEST(Subsets, OfFewBranchesAreNoBetterAndOfEnoughTheSame) {
+  for (const std::size_t candidates : {16, 20}) {
+    const auto records = synthetic_records(1000, candidates, 8);
+    const auto curves = decision::make_curves(records);
+    const auto cost = synthetic_cost(1000, candidates, 8);
+    for (const Budget budget : {Budget::kHalving, Budget::kEqual}) {
+      const auto best = [&](std::uint64_t branches) {
+        const auto found = best_subsets(records, curves, cost, 0.02, budget, {}, 1, branches);
+        return found.empty() ? cost.plain() : found.front().cost;
+      };
+      EXPECT_EQ(best(0), cost.plain());
+      double last = cost.plain();
+      for (const std::uint64_t branches : {2, 10, 100, 1000}) {
+        EXPECT_LE(best(branches), last);
+        last = best(branches);
+      }
+      EXPECT_LT(last, cost.plain());
+      EXPECT_EQ(best(kBranchesToBegin), best(kAllBranches)) << candidates;
     }
-    EXPECT_LT(last, cost.plain());
-    EXPECT_EQ(best(kBranchesToBegin), best(kAllBranches));
+  }
+}
+
+TEST(Subsets, SpendNoBranchWhereWhatIsRequiredDoesNotFit) {
+  const auto records = synthetic_records(300, 40, 9);
+  const auto curves = decision::make_curves(records);
+  const auto cost = synthetic_cost(300, 40, 9);
+  Limits limits;
+  limits.required.assign(40, false);
+  for (std::size_t d = 32; d < 40; ++d) limits.required[d] = true;
+  limits.max_exits = 9;
+  for (const Budget budget : {Budget::kHalving, Budget::kEqual}) {
+    const auto found =
+        best_subsets(records, curves, cost, 0.05, budget, limits, 1, kBranchesToBegin);
+    ASSERT_EQ(found.size(), 1U);
+    EXPECT_TRUE(limits.allows(found.front().exits));
   }
 }
 
