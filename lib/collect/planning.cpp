@@ -21,6 +21,7 @@ namespace {
 std::vector<std::int64_t> readable(const data::Dataset& dataset, const data::Transform& transform,
                                    std::int64_t threads) {
   data::LoaderOptions loading;
+  loading.batch_size = 16;  // nobody takes the inputs: as few as keep the threads busy
   loading.threads = threads;
   loading.skip_bad = true;
   data::BatchLoader loader(dataset, transform, data::all_indices(dataset), loading);
@@ -30,6 +31,7 @@ std::vector<std::int64_t> readable(const data::Dataset& dataset, const data::Tra
     good.insert(good.end(), batch->indices.begin(), batch->indices.end());
     progress.advance(batch->size());
   }
+  progress.advance(loader.skipped());
   return good;
 }
 
